@@ -39,7 +39,8 @@
         └── InternalError       a bug; please report it
 
 `ErrorCode` names each leaf on the wire and inside the pure rooms, where a failure is a value (`Failure`) and never
-an exception; `error_of` and `Failure.of` convert. A retryable code (`ErrorCode.retryable`) promises that the call took no effect.
+an exception; `error_of` and `Failure.of` convert. A retryable code (`ErrorCode.retryable`) promises that the call
+took no effect.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ _RETRYABLE = frozenset(
 )
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
     """A failure as a value: what pure rooms return and the wire carries.
 
     `message` is one English sentence for a human; programs look at `code` alone.

@@ -1,0 +1,52 @@
+"""What a replica says of the cell when asked for its status (unary Status; `chubby status`)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chubby.types.identity import CellId, Epoch, ReplicaId, Revision, Slot
+from chubby.types.time import Duration
+
+
+class ReplicaStatus(msgspec.Struct, frozen=True):
+    """What the answering replica knows of one replica. `last_heard` is how long ago (None: never, since this replica
+    started).
+    """
+
+    replica: ReplicaId
+    peer_address: str
+    client_address: str
+    role: str
+    chosen: Slot
+    lag: int
+    connected: bool
+    last_heard: Duration | None
+
+
+class CellStatus(msgspec.Struct, frozen=True):
+    """The unary Status: any replica answers with its own view. `master` 0 means none is known.
+
+    `margin` is how many more voters may fail now before the cell stops; negative: it has stopped. Only the master
+    knows it (else None).
+    """
+
+    cell: str
+    cell_id: CellId
+    replica: ReplicaId
+    version: str
+    master: ReplicaId
+    master_address: str
+    epoch: Epoch
+    lease_left: Duration
+    chosen: Slot
+    applied: Slot
+    snapshot: Slot
+    revision: Revision
+    sessions: int
+    nodes: int
+    locks: int
+    margin: int | None
+    digest: str
+    replicas: tuple[ReplicaStatus, ...]
+    warnings: tuple[str, ...] = ()
+    resident_bytes: int = 0
