@@ -12,7 +12,7 @@ from chubby.types.transaction import TransactionResult
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """The call took effect and has nothing more to say (Close, Release, Delete, SetSequencer, Unwatch, StepDown, ...)."""
+    """The call took effect and has nothing more to say (Close, Release, Delete, SetSequencer, StepDown ...)."""
 
     revision: Revision = 0
 

@@ -156,7 +156,7 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
 
 
 class Redirect(msgspec.Struct, frozen=True, tag="redirect"):
-    """This replica is not the master; `address` is the master's client address if known, else empty. The stream ends."""
+    """This replica is not the master; `address` is the master's, if known, else empty. The stream ends."""
 
     address: str
     epoch: Epoch

@@ -49,7 +49,7 @@ class ContentIs(msgspec.Struct, frozen=True, tag="content"):
 
 
 class TokenIs(msgspec.Struct, frozen=True, tag="token"):
-    """Holds if the node's lock is held now, in the hold period with this token (a valid sequencer, or one's own lock)."""
+    """Holds if the node's lock is held now, in the hold period of this token (a valid sequencer, or one's own lock)."""
 
     path: str
     token: Token

@@ -1,0 +1,1 @@
+"""One replica: Paxos, machine and master behind one door."""
