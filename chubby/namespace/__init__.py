@@ -1,0 +1,1 @@
+"""The deterministic machine (chapter to follow with the code)."""
