@@ -11,29 +11,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
-import msgspec
-
-from chubby.types.identity import CellId, Epoch, ReplicaId
-from chubby.types.status import CellStatus
+from chubby.types.status import CellStatus, Location
 from chubby.types.stream import ClientFrame, ServerFrame
 
 StreamId = int
 """Names one attached stream within one process; never reused."""
-
-
-class Location(msgspec.Struct, frozen=True):
-    """Who is master, as far as this replica knows: `master` 0 and an empty `address` mean nobody known. The
-    highest `epoch` is right.
-
-    `replicas` are the client addresses of all members.
-    """
-
-    cell: str
-    cell_id: CellId
-    master: ReplicaId
-    address: str
-    epoch: Epoch
-    replicas: tuple[str, ...]
 
 
 class Door(Protocol):

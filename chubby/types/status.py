@@ -1,4 +1,4 @@
-"""What a replica says of the cell when asked for its status (unary Status; `chubby status`)."""
+"""What any replica says of the cell when asked: where the master is, and its view of everything (`chubby status`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ import msgspec
 
 from chubby.types.identity import CellId, Epoch, ReplicaId, Revision, Slot
 from chubby.types.time import Duration
+
+
+class Location(msgspec.Struct, frozen=True):
+    """Who is master, as far as this replica knows: `master` 0 and an empty `address` mean nobody known. The
+    highest `epoch` is right.
+
+    `replicas` are the client addresses of all members.
+    """
+
+    cell: str
+    cell_id: CellId
+    master: ReplicaId
+    address: str
+    epoch: Epoch
+    replicas: tuple[str, ...]
 
 
 class ReplicaStatus(msgspec.Struct, frozen=True):
