@@ -43,3 +43,16 @@ CACHE_LEASE_MAXIMUM: Final[Duration] = 12 * SECOND
 GRACE_PERIOD: Final[Duration] = 45 * SECOND
 LOCK_DELAY_MAXIMUM: Final[Duration] = 60 * SECOND
 DIGEST_INTERVAL: Final[Duration] = 60 * SECOND
+
+NODES_QUOTA: Final = 1_000_000
+"""Default quotas of a cell (a full one says so, and deleting makes room at once): nodes ..."""
+CHILDREN_QUOTA: Final = 100_000
+"""... children of one node ..."""
+TOTAL_BYTES_QUOTA: Final = 1024 * 1024 * 1024
+"""... contents and attributes of all nodes; they live in the memory of every replica ..."""
+SESSIONS_QUOTA: Final = 100_000
+"""... sessions (the paper reports overload from 90,000)."""
+HISTORY_LIMIT: Final = 10_000
+"""Changes that the history keeps by default, for clients that resume."""
+SNAPSHOT_LOG_BYTES: Final = 64 * 1024 * 1024
+"""So much log, and a snapshot is written."""
