@@ -1,0 +1,175 @@
+"""Nodes as immutable values: what a node holds, and the few ways in which one value follows another (DESIGN §4 Node).
+
+A node never changes: every operation makes the next value, which shares whatever stayed the same. That is why a
+snapshot is a dict copy, why a reader may keep what it was given, and why an operation that fails leaves no trace.
+
+| number               | counts                                                | begins at                     |
+|----------------------|-------------------------------------------------------|-------------------------------|
+| `instance`           | nodes ever made in the cell, one counter for all      | above that of any other node  |
+| `content_generation` | contents this instance has had                        | 1                             |
+| `acl_generation`     | triples of ACL names this instance has had            | 1                             |
+| `lock_generation`    | hold periods of this instance's lock (free → held)    | 0, it was never held          |
+| `lock_token`         | nothing: the token of the current or last hold period | 0                             |
+| `sequence`           | sequential children ever made below this instance     | 0                             |
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from chubby.errors import BadArgument, TooLarge
+from chubby.types.identity import Revision, Token
+from chubby.types.limits import ATTRIBUTES_LIMIT
+from chubby.types.nodes import AclNames, NodeKind, Stat
+
+__all__ = [
+    "NO_ATTRIBUTES",
+    "Attributes",
+    "Node",
+    "attributes_size",
+    "checksum_of",
+    "merge_attributes",
+    "share_acl",
+]
+
+Attributes = dict[str, bytes]
+NO_ATTRIBUTES: Attributes = {}
+"""The empty map that all nodes without attributes share. Nobody changes a node's map in place."""
+
+
+class Node(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One node at one moment. `stat` is what clients may cache of it, the last three fields never leave the machine."""
+
+    stat: Stat
+    contents: bytes
+    sequence: int = 0
+    lock_generation: int = 0
+    lock_token: Token = 0
+
+    @property
+    def instance(self) -> int:
+        """Which node this is, among all that ever bore its name."""
+        return self.stat.instance
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether it goes when nobody has it open and nothing is below it."""
+        return self.stat.ephemeral
+
+    @property
+    def acl(self) -> AclNames:
+        """The names of its three access-control lists."""
+        return self.stat.acl
+
+    @property
+    def size(self) -> int:
+        """Bytes that count against `Limits.total_bytes`: content plus attributes."""
+        return self.stat.length + attributes_size(self.stat.attributes)
+
+
+def new_node(
+    instance: int,
+    revision: Revision,
+    time_ms: int,
+    contents: bytes,
+    kind: NodeKind,
+    ephemeral: bool,
+    acl: AclNames,
+    attributes: Attributes,
+) -> Node:
+    """The first value of a node."""
+    stat = Stat(
+        kind=kind,
+        ephemeral=ephemeral,
+        instance=instance,
+        content_generation=1,
+        acl_generation=1,
+        checksum=checksum_of(contents),
+        length=len(contents),
+        created=revision,
+        modified=revision,
+        created_ms=time_ms,
+        modified_ms=time_ms,
+        acl=acl,
+        attributes=attributes,
+    )
+    return Node(stat, contents)
+
+
+def with_contents(node: Node, contents: bytes, revision: Revision, time_ms: int) -> Node:
+    """The value after its content was replaced."""
+    stat = msgspec.structs.replace(
+        node.stat,
+        content_generation=node.stat.content_generation + 1,
+        checksum=checksum_of(contents),
+        length=len(contents),
+        modified=revision,
+        modified_ms=time_ms,
+    )
+    return msgspec.structs.replace(node, stat=stat, contents=contents)
+
+
+def with_acl(node: Node, acl: AclNames, revision: Revision, time_ms: int) -> Node:
+    """The value after its ACL names were replaced."""
+    stat = msgspec.structs.replace(
+        node.stat, acl=acl, acl_generation=node.stat.acl_generation + 1, modified=revision, modified_ms=time_ms
+    )
+    return msgspec.structs.replace(node, stat=stat)
+
+
+def with_attributes(node: Node, attributes: Attributes, revision: Revision, time_ms: int) -> Node:
+    """The value after its attribute map became `attributes`."""
+    stat = msgspec.structs.replace(node.stat, attributes=attributes, modified=revision, modified_ms=time_ms)
+    return msgspec.structs.replace(node, stat=stat)
+
+
+def with_sequence(node: Node, sequence: int) -> Node:
+    """The value after a sequential child was numbered; clients see no difference."""
+    assert sequence > node.sequence, "a sequence counter only grows"
+    return msgspec.structs.replace(node, sequence=sequence)
+
+
+def with_lock(node: Node, generation: int, token: Token) -> Node:
+    """The value after a hold period of its lock began; clients see no difference in what they may cache."""
+    assert generation > node.lock_generation, "a lock generation only grows"
+    assert token > node.lock_token, "a token only grows"
+    return msgspec.structs.replace(node, lock_generation=generation, lock_token=token)
+
+
+def checksum_of(contents: bytes) -> int:
+    """64 bits of BLAKE2b over the content, as a number (the paper's content checksum)."""
+    return int.from_bytes(hashlib.blake2b(contents, digest_size=8).digest(), "big")
+
+
+def attributes_size(attributes: Mapping[str, bytes]) -> int:
+    """Bytes of names and values, which is what `ATTRIBUTES_LIMIT` and `Limits.total_bytes` count."""
+    if not attributes:
+        return 0
+    return sum(len(name.encode()) + len(value) for name, value in attributes.items())
+
+
+def merge_attributes(before: Attributes, changes: Mapping[str, bytes]) -> Attributes:
+    """`before` with `changes` made, in the order of names, so that equal maps are equal byte for byte.
+
+    An empty value removes its name. Raises BadArgument for an empty name, TooLarge beyond `ATTRIBUTES_LIMIT`.
+    """
+    if not changes:
+        return before
+    if "" in changes:
+        raise BadArgument("an attribute has no name")
+    merged = {**before, **changes}
+    after = {name: merged[name] for name in sorted(merged) if merged[name]}
+    size = attributes_size(after)
+    if size > ATTRIBUTES_LIMIT:
+        raise TooLarge(f"the attributes take {size} bytes, the limit is {ATTRIBUTES_LIMIT}")
+    return after or NO_ATTRIBUTES
+
+
+@functools.lru_cache(maxsize=1024)
+def share_acl(acl: AclNames) -> AclNames:
+    """An equal value that other nodes hold already: a cell has few different triples and many nodes."""
+    return acl
