@@ -1,0 +1,65 @@
+# What one does with this checkout. `make` alone lists it. Nothing has to be prepared: each target that needs the
+# virtual environment makes it, and makes it again when setup.cfg or pyproject.toml change.
+
+# The Python to build the environment with: the first of these that is 3.11 or newer. Or: make setup PYTHON=/path/to/it
+PYTHON ?= $(or $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python3.14,$(shell \
+	$(name) -c 'import sys; sys.version_info < (3, 11) or print(sys.executable)' 2>/dev/null))),$(error \
+	no Python 3.11 or newer found; name one: make PYTHON=/path/to/python3))
+VENV ?= .venv
+# What is passed on to the command behind a target: make test ARGS="tests/paxos -x"
+ARGS ?=
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CODE := chubby tests $(wildcard bench fuse_mount)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup cell test simulate check lint types layers proto verify-proto coverage bench clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Make the virtual environment, with everything in it
+
+$(READY): setup.cfg pyproject.toml
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+cell: $(READY)  ## Start the local cell: five replicas on this machine
+	$(BIN)/chubby cell start $(ARGS)
+
+test: $(READY)  ## Run the tests
+	$(BIN)/pytest $(ARGS)
+
+simulate: $(READY)  ## Run whole cells in the seeded simulator
+	$(BIN)/python -m tests.simulation $(ARGS)
+
+check: lint types layers verify-proto test  ## All that must hold before a change lands
+
+lint: $(READY)  ## Check style and likely bugs (ruff)
+	$(BIN)/ruff check .
+
+types: $(READY)  ## Check types (mypy, strict)
+	$(BIN)/mypy $(CODE)
+
+layers: $(READY)  ## Check that imports point down the tower (import-linter)
+	$(BIN)/lint-imports
+
+proto: $(READY)  ## Generate the stubs of the protocol anew
+	$(BIN)/python -m chubby.wire.generate
+
+verify-proto: $(READY)  ## Check that the stubs are what the protocol generates
+	$(BIN)/python -m chubby.wire.generate --check
+
+coverage: $(READY)  ## Run the tests and show which lines and branches they leave out
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage report
+
+bench: $(READY)  ## Run the side-by-side benchmarks
+	$(BIN)/python -m bench $(ARGS)
+
+clean:  ## Remove caches and build products; the environment and the cells' data stay
+	rm -rf build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
