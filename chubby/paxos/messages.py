@@ -133,13 +133,14 @@ class Accept(msgspec.Struct, frozen=True, tag=6):
 
 
 class Accepted(msgspec.Struct, frozen=True, tag=7):
-    """The slots are on the sender's disk under `ballot`; grants the master lease counted from `sent_at`."""
+    """The slots are on the sender's disk under `ballot`; grants a master lease of `lease` counted from `sent_at`."""
 
     ballot: Ballot
     incarnation: Incarnation
     slots: tuple[Slot, ...]
     chosen: Slot
     sent_at: Instant
+    lease: Duration
 
 
 class Commit(msgspec.Struct, frozen=True, tag=8):
@@ -158,12 +159,13 @@ class Heartbeat(msgspec.Struct, frozen=True, tag=9):
 
 
 class HeartbeatReply(msgspec.Struct, frozen=True, tag=10):
-    """Grants the master lease counted from `sent_at`: no other replica's ballot will be promised for L."""
+    """Grants a master lease counted from `sent_at`: no other replica's ballot will be promised for `lease`."""
 
     ballot: Ballot
     incarnation: Incarnation
     chosen: Slot
     sent_at: Instant
+    lease: Duration
 
 
 class LeaseRelease(msgspec.Struct, frozen=True, tag=11):

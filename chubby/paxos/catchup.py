@@ -1,0 +1,146 @@
+"""Catching up: by log while a peer's log reaches back, else by snapshot (DESIGN §3; Paxos Made Live §5.5).
+
+The lagging side pulls; one request is under way at a time, and when it makes no progress the next one goes to another
+replica. A snapshot is pulled chunk by chunk; if
+the source moved on to a newer one meanwhile, it says so by a new offer and the fetch begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chubby.paxos.log import Log
+from chubby.paxos.messages import CatchUp, Entries, FetchSnapshot, SnapshotChunk, SnapshotOffer
+from chubby.paxos.outbox import Outbox
+from chubby.paxos.ready import ReadChunk, StoreChunk
+from chubby.types.identity import ReplicaId, Slot
+from chubby.types.time import MILLISECOND, NEVER, SECOND, Duration, Instant
+
+ENTRIES_LIMIT = 1024 * 1024
+"""About how many bytes of entries one answer carries."""
+RETRY_AFTER: Duration = 500 * MILLISECOND
+SNAPSHOT_RETRY_AFTER: Duration = 2 * SECOND
+
+
+class CatchingUp:
+    """The lagging side."""
+
+    def __init__(self, me: ReplicaId, log: Log, outbox: Outbox) -> None:
+        """Nothing is missing yet."""
+        self._me = me
+        self._log = log
+        self._outbox = outbox
+        self._target: Slot = 0
+        self._source: ReplicaId = 0
+        self._offer: SnapshotOffer | None = None
+        self._offset = 0
+        self._installing = False
+        self.retry_at: Instant = NEVER
+
+    @property
+    def under_way(self) -> bool:
+        """Whether slots are known to be missing."""
+        return self._target > self._log.chosen
+
+    def missing(self, source: ReplicaId, upto: Slot, now: Instant) -> None:
+        """`source` knows slots up to `upto` to be chosen and we do not."""
+        self._target = max(self._target, upto)
+        if self.under_way and self.retry_at == NEVER and source != self._me:
+            self._ask(source, now)
+
+    def on_entries(self, sender: ReplicaId, message: Entries, now: Instant) -> None:
+        """The caller has learned the entries of `message`: ask on, or rest."""
+        self._target = max(self._target, message.chosen)
+        if sender != self._source or self._offer is not None:
+            return
+        if not self.under_way:
+            self._rest()
+        elif message.entries:
+            self._ask(sender, now)
+
+    def on_offer(self, sender: ReplicaId, message: SnapshotOffer, now: Instant) -> None:
+        """The source's log does not reach back: fetch its snapshot from the beginning."""
+        self._target = max(self._target, message.chosen)
+        if sender != self._source or message.slot <= self._log.chosen or self._installing:
+            return
+        self._offer = message
+        self._offset = 0
+        self._fetch(now)
+
+    def on_chunk(self, sender: ReplicaId, message: SnapshotChunk) -> None:
+        """Have the next part stored; anything else (late, repeated) is dropped."""
+        offer = self._offer
+        if offer is None or sender != self._source or (message.slot, message.offset) != (offer.slot, self._offset):
+            return
+        if message.size != offer.size or not message.data or message.offset + len(message.data) > offer.size:
+            return
+        self._offset += len(message.data)
+        self._installing = self._offset == offer.size
+        self.retry_at = NEVER
+        self._outbox.snapshot_requests.append(StoreChunk(offer.slot, message.offset, offer.size, message.data))
+
+    def chunk_stored(self, slot: Slot, now: Instant) -> None:
+        """The last part is on disk: fetch the next one, if any."""
+        if self._offer is not None and self._offer.slot == slot and not self._installing:
+            self._fetch(now)
+
+    def snapshot_done(self, now: Instant) -> None:
+        """The fetched snapshot was installed, or thrown away as bad: go on with whatever is missing now."""
+        source = self._source
+        self._rest()
+        if self.under_way:
+            self._ask(source, now)
+
+    def tick(self, now: Instant, others: Sequence[ReplicaId]) -> None:
+        """No progress for too long: try the next replica."""
+        if now < self.retry_at or not others:
+            return
+        self._offer = None
+        later = [replica for replica in others if replica > self._source]
+        self._ask(later[0] if later else others[0], now)
+
+    def _ask(self, source: ReplicaId, now: Instant) -> None:
+        self._source = source
+        self.retry_at = now + RETRY_AFTER
+        self._outbox.send(source, CatchUp(self._log.chosen + 1))
+
+    def _fetch(self, now: Instant) -> None:
+        assert self._offer is not None, "only an offered snapshot is fetched"
+        self.retry_at = now + SNAPSHOT_RETRY_AFTER
+        self._outbox.send(self._source, FetchSnapshot(self._offer.slot, self._offset))
+
+    def _rest(self) -> None:
+        self._offer = None
+        self._offset = 0
+        self._installing = False
+        self.retry_at = NEVER
+
+
+class Supplier:
+    """The side that has what others miss."""
+
+    def __init__(self, log: Log, outbox: Outbox, snapshot: Slot, snapshot_size: int) -> None:
+        """`snapshot` is the newest durable one, `snapshot_size` the bytes of its file."""
+        self._log = log
+        self._outbox = outbox
+        self.snapshot = snapshot
+        self.snapshot_size = snapshot_size
+
+    def on_catch_up(self, sender: ReplicaId, message: CatchUp) -> None:
+        """Send entries, or offer a snapshot if the log no longer reaches back."""
+        if message.first >= self._log.first:
+            entries = self._log.chosen_from(message.first, ENTRIES_LIMIT)
+            self._outbox.send(sender, Entries(entries, self._log.chosen))
+        else:
+            self._outbox.send(sender, SnapshotOffer(self.snapshot, self.snapshot_size, self._log.chosen))
+
+    def on_fetch(self, sender: ReplicaId, message: FetchSnapshot) -> None:
+        """Have a part of the snapshot read and sent; a snapshot we no longer have is answered by offering the newest."""
+        if message.slot != self.snapshot:
+            self.gone(sender)
+        elif 0 <= message.offset < self.snapshot_size:
+            self._outbox.snapshot_requests.append(ReadChunk(sender, message.slot, message.offset))
+
+    def gone(self, sender: ReplicaId) -> None:
+        """Offer what there is now."""
+        self._outbox.send(sender, SnapshotOffer(self.snapshot, self.snapshot_size, self._log.chosen))

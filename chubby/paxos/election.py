@@ -1,0 +1,93 @@
+"""When to stand for election, and with which round (DESIGN §3 Election).
+
+The role of a replica moves by this table alone:
+
+    LEARNER     promoted through the log                       → FOLLOWER
+    FOLLOWER    its lease grant lapsed, rank × 50 ms + jitter  → CANVASSING
+    CANVASSING  a majority would promise                       → PREPARING
+    PREPARING   a majority of every configuration promised     → MASTER
+    MASTER      its lease lapsed, a higher ballot won, hand-over → FOLLOWER
+    any         removed from the voters                        → LEARNER
+    any         a master's message, a time-out, a refusal      → FOLLOWER
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chubby.paxos.electorate import Electorate, Vote
+from chubby.paxos.messages import Ballot, Canvass, CanvassReply
+from chubby.paxos.outbox import Outbox
+from chubby.paxos.ready import Role
+from chubby.types.identity import ReplicaId
+from chubby.types.time import MILLISECOND, NEVER, Duration, Instant
+
+RANK_DELAY: Duration = 50 * MILLISECOND
+"""Replicas stand one after the other, this far apart, plus jitter of as much."""
+CANVASS_TIMEOUT: Duration = 250 * MILLISECOND
+PREPARE_TIMEOUT: Duration = 500 * MILLISECOND
+
+TRANSITIONS: dict[Role, frozenset[Role]] = {
+    Role.LEARNER: frozenset({Role.FOLLOWER}),
+    Role.FOLLOWER: frozenset({Role.CANVASSING, Role.LEARNER}),
+    Role.CANVASSING: frozenset({Role.PREPARING, Role.FOLLOWER, Role.LEARNER}),
+    Role.PREPARING: frozenset({Role.MASTER, Role.FOLLOWER, Role.LEARNER}),
+    Role.MASTER: frozenset({Role.FOLLOWER, Role.LEARNER}),
+}
+
+
+class Election:
+    """The candidate's clock, its canvass, and the rounds it has seen."""
+
+    def __init__(self, me: ReplicaId, electorate: Electorate, outbox: Outbox, jitter: Callable[[], float]) -> None:
+        """`jitter` gives a fresh number in [0, 1)."""
+        self._me = me
+        self._electorate = electorate
+        self._outbox = outbox
+        self._jitter = jitter
+        self._willing: set[Vote] = set()
+        self._asked_round = 0
+        self.round = 0
+        self.stand_at: Instant = NEVER
+        self.give_up_at: Instant = NEVER
+
+    def saw(self, ballot: Ballot) -> None:
+        """Remember the round of any ballot met: the next candidacy is above it."""
+        self.round = max(self.round, ballot.round)
+
+    def wait_until(self, instant: Instant, extra: Duration = 0) -> None:
+        """Stand at `instant` plus this replica's turn, unless told otherwise before."""
+        self.stand_at = instant + extra + self._turn()
+
+    def canvass(self, chosen: int, now: Instant) -> None:
+        """Ask every voter whether it would promise, a round above all seen."""
+        self._willing.clear()
+        self.round += 1
+        self._asked_round = self.round
+        self.stand_at = NEVER
+        self.give_up_at = now + CANVASS_TIMEOUT + round(self._jitter() * RANK_DELAY)
+        for voter in self._electorate.latest.voters:
+            self._outbox.send(voter.replica, Canvass(self.round, chosen))
+
+    def on_canvass_reply(self, sender: ReplicaId, message: CanvassReply) -> bool:
+        """Count an answer; True once a majority would promise."""
+        self.saw(message.promised)
+        if message.would and message.round == self._asked_round:
+            self._willing.add((sender, message.incarnation))
+        return self._electorate.latest.is_quorum(self._willing)
+
+    def next_ballot_round(self, now: Instant) -> int:
+        """The round for phase 1, which is given up when it lasts too long."""
+        self.round += 1
+        self.give_up_at = now + PREPARE_TIMEOUT + round(self._jitter() * RANK_DELAY)
+        return self.round
+
+    def settled(self) -> None:
+        """No candidacy is under way."""
+        self._willing.clear()
+        self.give_up_at = NEVER
+
+    def _turn(self) -> Duration:
+        voters = self._electorate.latest.voters if self._electorate.known else ()
+        rank = next((index for index, voter in enumerate(voters) if voter.replica == self._me), len(voters))
+        return round((rank + self._jitter()) * RANK_DELAY)

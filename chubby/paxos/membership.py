@@ -1,0 +1,128 @@
+"""The master's care for members: taking newcomers in, promoting learners, refusing what endangers the quorum (DESIGN
+§3 Membership, Incarnations).
+
+Changes go one replica at a time, through the log. A newcomer replaces its former incarnation as a *learner* first,
+which loses no vote that was alive; once it has
+learned everything that was chosen when it was admitted it is promoted, by a second change.
+"""
+
+from __future__ import annotations
+
+from chubby.paxos.configuration import Configuration, Identity, Member
+from chubby.paxos.electorate import Electorate, Vote
+from chubby.types.identity import ReplicaId, Slot
+from chubby.types.time import SECOND, Duration, Instant
+
+ALIVE: Duration = 2 * SECOND
+"""A member heard within this long counts as alive."""
+PROMOTION_LAG: Slot = 64
+"""A learner this close behind the master is caught up."""
+
+
+class Progress:
+    """What a master knows of the others: how far each has come, when it was last heard."""
+
+    def __init__(self) -> None:
+        """Nobody was heard yet."""
+        self._chosen: dict[Vote, Slot] = {}
+        self._heard: dict[Vote, Instant] = {}
+
+    def heard(self, vote: Vote, chosen: Slot, now: Instant) -> None:
+        """`vote` said that it knows slots up to `chosen`."""
+        self._chosen[vote] = max(chosen, self._chosen.get(vote, 0))
+        self._heard[vote] = now
+
+    def chosen(self, member: Member) -> Slot:
+        """How far `member` has come (0: not heard)."""
+        return self._chosen.get((member.replica, member.incarnation), 0)
+
+    def last_heard(self, member: Member) -> Instant | None:
+        """When `member` was last heard."""
+        return self._heard.get((member.replica, member.incarnation))
+
+    def alive(self, member: Member, now: Instant) -> bool:
+        """Whether `member` was heard lately."""
+        heard = self.last_heard(member)
+        return heard is not None and now - heard <= ALIVE
+
+    def clear(self) -> None:
+        """Forget: a mastership begins."""
+        self._chosen.clear()
+        self._heard.clear()
+
+
+class Membership:
+    """Which change of the configuration the master should propose next, and which it must refuse."""
+
+    def __init__(self, identity: Identity, electorate: Electorate, progress: Progress) -> None:
+        """Judges by what `progress` knows."""
+        self._identity = identity
+        self._electorate = electorate
+        self.progress = progress
+
+    def admission(self, member: Member, now: Instant) -> Configuration | None:
+        """The configuration that takes in a newcomer that asked to join, or None if it may not or need not.
+
+        Only a replica the cell knows may return by itself, and not while its former incarnation is alive
+        (then two processes run under one number).
+        """
+        configuration = self._electorate.latest
+        former = configuration.member(member.replica)
+        if former is None or former.incarnation == member.incarnation or self.progress.alive(former, now):
+            return None
+        joined = Member(
+            member.replica,
+            member.incarnation,
+            member.peer_address or former.peer_address,
+            member.client_address or former.client_address,
+        )
+        return configuration.with_learner(joined)
+
+    def promotion(self, chosen: Slot, now: Instant) -> Configuration | None:
+        """The configuration that promotes a learner that is alive and has caught up with its admission and the master,
+        or None.
+        """
+        configuration = self._electorate.latest
+        for learner in configuration.learners:
+            reached = self.progress.chosen(learner)
+            caught_up = reached >= self._electorate.since and reached + PROMOTION_LAG >= chosen
+            if caught_up and self.progress.alive(learner, now):
+                return configuration.promoted(learner)
+        return None
+
+    def refusal(self, wanted: Configuration, now: Instant) -> str | None:
+        """Why the change to `wanted` is refused, as a sentence; None if it is safe.
+
+        Safe means: one voter differs, and a majority of the new voters is alive now, so that the cell goes on
+        when the change is chosen.
+        """
+        latest = self._electorate.latest
+        before = {(voter.replica, voter.incarnation) for voter in latest.voters}
+        after = {(voter.replica, voter.incarnation) for voter in wanted.voters}
+        if len(before ^ after) > 1:
+            return "only one voter may change at a time"
+        if not after:
+            return "the last voter cannot be removed"
+        alive = sum(
+            voter.replica == self._identity.replica or self.progress.alive(voter, now) for voter in wanted.voters
+        )
+        if alive < wanted.quorum:
+            return f"only {alive} of the {len(after)} voters it would leave are alive, a quorum needs {wanted.quorum}"
+        return None
+
+    def margin(self, now: Instant) -> int:
+        """How many more voters may fail before there is no quorum; negative if there is none now."""
+        configuration = self._electorate.latest
+        alive = sum(
+            voter.replica == self._identity.replica or self.progress.alive(voter, now) for voter in configuration.voters
+        )
+        return alive - configuration.quorum
+
+    def successor(self, now: Instant) -> ReplicaId:
+        """The voter that is alive and furthest on, to hand over to; 0 if there is none."""
+        candidates = [
+            (self.progress.chosen(voter), -voter.replica)
+            for voter in self._electorate.latest.voters
+            if voter.replica != self._identity.replica and self.progress.alive(voter, now)
+        ]
+        return -max(candidates)[1] if candidates else 0
