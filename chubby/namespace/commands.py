@@ -25,7 +25,7 @@ from chubby.types.transaction import Guard, Operation
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Limits that decide at apply, hence part of the machine's state: every replica must agree on them. 0 means none."""
+    """Limits that decide at apply, hence part of the machine's state: all replicas must agree. 0 means none."""
 
     content: int = CONTENT_LIMIT
     nodes: int = 0
