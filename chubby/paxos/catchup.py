@@ -135,7 +135,7 @@ class Supplier:
             self._outbox.send(sender, SnapshotOffer(self.snapshot, self.snapshot_size, self._log.chosen))
 
     def on_fetch(self, sender: ReplicaId, message: FetchSnapshot) -> None:
-        """Have a part of the snapshot read and sent; a snapshot we no longer have is answered by offering the newest."""
+        """Have a part of the snapshot read and sent; one that is gone is answered by offering the newest."""
         if message.slot != self.snapshot:
             self.gone(sender)
         elif 0 <= message.offset < self.snapshot_size:
