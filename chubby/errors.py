@@ -365,39 +365,12 @@ class InternalError(CellError):
     code = ErrorCode.INTERNAL
 
 
-_CLASSES: dict[ErrorCode, type[ChubbyError]] = {
-    kind.code: kind
-    for kind in (
-        BadPath,
-        BadArgument,
-        TooLarge,
-        PermissionDenied,
-        QuotaExceeded,
-        NoNode,
-        NodeExists,
-        NotEmpty,
-        GenerationMismatch,
-        LockConflict,
-        LockNotHeld,
-        SequencerInvalid,
-        HandleInvalid,
-        HandlePoisoned,
-        SessionExpired,
-        SessionUnknown,
-        ForkedProcess,
-        NotMaster,
-        NoQuorum,
-        DeadlineExceeded,
-        OutcomeUnknown,
-        Cancelled,
-        Overloaded,
-        ConfigError,
-        CorruptData,
-        StorageFailed,
-        MembershipRefused,
-        InternalError,
-    )
-}
+def _leaves(kind: type[ChubbyError]) -> list[type[ChubbyError]]:
+    below = kind.__subclasses__()
+    return [leaf for child in below for leaf in _leaves(child)] if below else [kind]
+
+
+_CLASSES: dict[ErrorCode, type[ChubbyError]] = {kind.code: kind for kind in _leaves(ChubbyError)}
 
 assert set(_CLASSES) == set(ErrorCode), "every code has exactly one leaf class"
 
