@@ -1,0 +1,154 @@
+"""`NativeFrontend`: the gRPC server around one door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import grpc.aio
+import msgspec
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from chubby.errors import ChubbyError, ConfigError, NotMaster, Overloaded
+from chubby.frontends.native.queries import Queries
+from chubby.frontends.native.settings import NativeSettings, channel_arguments
+from chubby.frontends.native.statistics import Counters, Statistics
+from chubby.frontends.native.stream import Context, SessionStream
+from chubby.replica.door import Door
+from chubby.wire import chubby_pb2 as pb
+from chubby.wire.status import abort
+
+CELL_SERVICE = pb.DESCRIPTOR.services_by_name["Cell"].full_name
+"""`chubby.v1.Cell`: for clients, for reflection, for health checks."""
+
+_SPARE_RPCS = 1000
+"""RPCs at once beyond the limits of streams: locations, health checks, reflection."""
+
+
+def everybody(context: Context) -> str:
+    """The principal of every caller, until connections prove who is calling."""
+    return "anyone"
+
+
+class NativeFrontend:
+    """Serves one door to native clients. Make it on the loop it will run on; it is started once and stopped once.
+
+    `principal_of` names the caller of a session stream from its connection; what it raises, the caller is told.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        settings: NativeSettings | None = None,
+        principal_of: Callable[[Context], str] = everybody,
+    ) -> None:
+        """A front end around `door` that does not listen yet."""
+        self._door = door
+        self._settings = settings or NativeSettings()
+        self._principal_of = principal_of
+        self._counters = Counters()
+        self._queries = Queries(door, self._settings, self._counters)
+        self._streams: dict[SessionStream, None] = {}
+        self._stopped: ChubbyError | None = None
+        self._health = health.aio.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Listen at `address` (host:port; port 0: any free one) and return the port.
+
+        With `credentials` over TLS. Raises ConfigError if the address cannot be had.
+        """
+        assert self._server is None, "a front end is started once"
+        settings = self._settings
+        server = grpc.aio.server(
+            options=channel_arguments(settings),
+            maximum_concurrent_rpcs=settings.streams + settings.followers + settings.exports + _SPARE_RPCS,
+        )
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(CELL_SERVICE, self._handlers()),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((CELL_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        try:
+            if credentials is None:
+                port = server.add_insecure_port(address)
+            else:
+                port = server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise ConfigError(f"cannot listen for clients at {address}: {error}") from error
+        self._server = server
+        await server.start()
+        await self.set_serving(True)
+        return port
+
+    async def set_serving(self, serving: bool) -> None:
+        """What health checks are told, of the whole server and of `chubby.v1.Cell`."""
+        answer = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self._health.set(health.OVERALL_HEALTH, answer)
+        await self._health.set(CELL_SERVICE, answer)
+
+    async def stop(self, grace: float) -> None:
+        """Stop: sessions and followers are told NOT_MASTER and go elsewhere, exports have `grace` seconds to finish.
+
+        Nothing is accepted any more from the moment of the call. Returns when no RPC is left; harmless if repeated.
+        """
+        if self._server is None or self._stopped is not None:
+            return
+        self._stopped = NotMaster("this replica is stopping")
+        for stream in tuple(self._streams):
+            stream.stop(self._stopped)
+        self._queries.stop(self._stopped)
+        # Bounded: a health watcher that does not read would hold it up.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+
+    def statistics(self) -> Statistics:
+        """What has been counted, as of now."""
+        return Statistics(
+            streams=len(self._streams) - self._counters.handshakes,
+            followers=self._queries.followers,
+            exports=self._queries.exports,
+            waiting_bytes=sum(stream.outbox.size for stream in self._streams),
+            **msgspec.structs.asdict(self._counters),
+        )
+
+    async def _session(self, requests: object, context: Context) -> None:
+        if self._stopped is not None:
+            await abort(context, self._stopped)
+        settings = self._settings
+        if len(self._streams) >= settings.streams or self._counters.handshakes >= settings.handshakes:
+            self._counters.turned_away += 1
+            await abort(context, Overloaded(f"{len(self._streams)} session streams are open already"))
+        try:
+            principal = self._principal_of(context)
+        except ChubbyError as error:
+            await abort(context, error)
+        stream = SessionStream(self._door, context, principal, settings, self._counters)
+        self._streams[stream] = None
+        try:
+            await stream.run()
+        finally:
+            del self._streams[stream]
+
+    def _handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        queries = self._queries
+        return {
+            # Bytes in, bytes out: the stream decodes and packs by itself.
+            "Session": grpc.stream_stream_rpc_method_handler(self._session),
+            "Locate": grpc.unary_unary_rpc_method_handler(
+                queries.locate, pb.LocateRequest.FromString, pb.Location.SerializeToString
+            ),
+            "Follow": grpc.unary_stream_rpc_method_handler(
+                queries.follow, pb.LocateRequest.FromString, pb.Location.SerializeToString
+            ),
+            "Status": grpc.unary_unary_rpc_method_handler(
+                queries.status, pb.StatusRequest.FromString, pb.CellStatus.SerializeToString
+            ),
+            "Export": grpc.unary_stream_rpc_method_handler(
+                queries.export, pb.ExportRequest.FromString, pb.Chunk.SerializeToString
+            ),
+        }
