@@ -31,7 +31,7 @@ class Office:
         self._outbox = outbox
         self._progress: Progress = membership.progress
         self.lease = MasterLease()
-        self._since = NO_BALLOT
+        self.since = NO_BALLOT
         self._patience: Instant = NEVER
         self._told: Slot = 0
         self._successor: ReplicaId = 0
@@ -50,7 +50,7 @@ class Office:
 
     def enter(self, ballot: Ballot, now: Instant) -> None:
         """Mastership begins under `ballot`; a first majority of grants has to come within one master lease."""
-        self._since = ballot
+        self.since = ballot
         self._patience = now + self._electorate.latest.master_lease
         self._told = 0
         self._progress.clear()
@@ -72,7 +72,7 @@ class Office:
         """
         vote = (sender, message.incarnation)
         self._progress.heard(vote, message.chosen, now)
-        if message.ballot >= self._since:
+        if message.ballot >= self.since:
             self.lease.grant(vote, message.sent_at, message.lease, self._electorate.latest)
 
     def beat(self, ballot: Ballot, now: Instant) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from chubby.paxos.configuration import Configuration, Identity, Member
 from chubby.paxos.electorate import Electorate
 from chubby.paxos.membership import Membership
-from chubby.paxos.messages import Ballot, Message
+from chubby.paxos.messages import NO_BALLOT, Ballot, Message
 from chubby.paxos.ready import Envelope, Ready, Record, Recovered, Role
 from chubby.paxos.station import Station
 from chubby.types.identity import CellId, ReplicaId, Slot
@@ -82,6 +82,11 @@ class Peer:
     def master(self) -> ReplicaId:
         """Who is master as far as this replica knows; 0 if nobody is known."""
         return self._station.master
+
+    @property
+    def term(self) -> Ballot:
+        """The ballot under which this replica's present office began; NO_BALLOT while it has none."""
+        return self._station.office.since if self._station.role is Role.MASTER else NO_BALLOT
 
     @property
     def electorate(self) -> Electorate:

@@ -1,0 +1,397 @@
+"""The replica: `paxos.Peer`, `namespace.Machine` and `master.Master` behind one door, still sans-IO.
+
+Inputs arrive with the time, `step` hands out what is to be done. In between, chosen entries are applied to the
+machine in slot order, each outcome is told to the master's
+room, and what that wants proposed goes back to Paxos: a step runs until nothing moves any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from chubby.errors import ErrorCode, Failure
+from chubby.master.effects import ChangeMembers, Deliver, EndStream, HandOver, Propose
+from chubby.master.master import Master
+from chubby.master.settings import MasterSettings
+from chubby.namespace import commands
+from chubby.namespace.commands import CheckDigest
+from chubby.namespace.machine import Machine
+from chubby.paxos.configuration import Configuration, Member
+from chubby.paxos.messages import NO_BALLOT, Ballot, Entry, ValueKind
+from chubby.paxos.peer import Peer, PeerStatus
+from chubby.paxos.ready import Ready, Recovered, Role
+from chubby.replica import members
+from chubby.replica.digests import DigestWatch, Verdict
+from chubby.replica.door import StreamId
+from chubby.replica.gathering import Gathering
+from chubby.replica.links import DigestReport, LinkMessage
+from chubby.replica.step import Halt, SnapshotOrder, Step
+from chubby.types.identity import CellId, Epoch, ReplicaId, Slot
+from chubby.types.limits import DIGEST_INTERVAL, SNAPSHOT_LOG_BYTES
+from chubby.types.stream import ClientFrame, Redirect
+from chubby.types.time import NEVER, SECOND, Duration, Instant
+
+SCRUB_INTERVAL: Duration = SECOND
+SCRUB_ROWS = 200
+"""Rows whose digest is recomputed per interval: 100,000 nodes are read in some eight minutes."""
+
+
+class ReplicaSettings(msgspec.Struct, frozen=True):
+    """What a replica is told by its configuration file."""
+
+    master: MasterSettings
+    bootstrap: tuple[ReplicaId, ...]
+    snapshot_log_bytes: int = SNAPSHOT_LOG_BYTES
+    digest_interval: Duration = DIGEST_INTERVAL
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What only the shell can give: wall time for display, jitter in [0, 1), fresh keys."""
+
+    wall_ms: Callable[[], int]
+    jitter: Callable[[], float]
+    fresh_key: Callable[[], bytes]
+
+
+class Replica:
+    """One replica of a cell."""
+
+    def __init__(
+        self,
+        me: Member,
+        cell: CellId,
+        recovered: Recovered,
+        machine: Machine | None,
+        *,
+        settings: ReplicaSettings,
+        surroundings: Surroundings,
+        now: Instant,
+    ) -> None:
+        """`machine` is the state at `recovered.snapshot`, None for a blank replica that will fetch one."""
+        self._settings = settings
+        self._surroundings = surroundings
+        self._peer = Peer(me, cell, recovered, bootstrap=settings.bootstrap, now=now, jitter=surroundings.jitter)
+        self._gathering = Gathering()
+        self._digests = DigestWatch((me.replica, me.incarnation))
+        self._changes = members.PendingChanges()
+        self._machine = machine
+        self._master = self._new_master(machine) if machine is not None else None
+        self._term: Ballot = NO_BALLOT
+        self._told_whereabouts: tuple[str, Epoch] = ("", 0)
+        self._known_location: tuple[ReplicaId, Epoch] = (0, 0)
+        self._known_since: Slot = -1
+        self._snapshot_slot = recovered.snapshot
+        self._log_since_snapshot = 0
+        self._snapshot_running = False
+        self._digest_at: Instant = NEVER
+        self._scrub_at: Instant = now + SCRUB_INTERVAL
+        self._halt: Halt | None = None
+        self.split = False
+
+    # --- what others may look at ---------------------------------------------------------------------------------
+
+    @property
+    def machine(self) -> Machine | None:
+        """The applied state, to be read only; None while a blank replica has none."""
+        return self._machine
+
+    @property
+    def master(self) -> Master | None:
+        """The master's room, for its statistics."""
+        return self._master
+
+    @property
+    def snapshot_slot(self) -> Slot:
+        """The newest durable snapshot."""
+        return self._snapshot_slot
+
+    @property
+    def lease_until(self) -> Instant:
+        """The end of the master lease; 0 for whoever is not master."""
+        return self._peer.lease_until
+
+    @property
+    def serving(self) -> bool:
+        """Whether this replica is master under an epoch of its own."""
+        return self._master is not None and self._master.serving
+
+    def peer_status(self, now: Instant) -> PeerStatus:
+        """Paxos, for displays and checkers."""
+        return self._peer.status(now)
+
+    def location(self) -> tuple[Member | None, Epoch]:
+        """Who is master as far as this replica knows, and the newest epoch it has applied."""
+        epoch = self._machine.epoch if self._machine is not None else 0
+        master = self._peer.master
+        if not master or not self._peer.electorate.known or (self._peer.role is Role.MASTER and not self.serving):
+            return None, epoch
+        return self._peer.electorate.latest.member(master), epoch
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """The newest chosen configuration."""
+        return self._peer.electorate.latest if self._peer.electorate.known else None
+
+    @property
+    def wake_at(self) -> Instant:
+        """When `tick` has something to do at the latest."""
+        master = self._master.wake_at if self._master is not None else NEVER
+        return min(self._peer.wake_at, master, self._digest_at, self._scrub_at)
+
+    # --- inputs: links and disk ----------------------------------------------------------------------------------
+
+    def receive(self, sender: ReplicaId, message: LinkMessage, now: Instant) -> None:
+        """Handle a message of another replica."""
+        if isinstance(message, DigestReport):
+            self._digests.report((sender, message.incarnation), message.slot, message.digest)
+            self._judge(message.slot, now)
+        else:
+            self._peer.receive(sender, message, now)
+
+    def persisted(self, number: int, now: Instant) -> None:
+        """The records of the `Step` with this number are durable."""
+        self._peer.persisted(number, now)
+
+    def tick(self, now: Instant) -> None:
+        """Fire what is due. After a stall the shell first drains its inputs."""
+        self._peer.tick(now)
+        if self._master is not None:
+            self._master.tick(now, self._peer.lease_until)
+        if now >= self._digest_at:
+            self._digest_at = now + self._settings.digest_interval
+            if self._master is not None:
+                self._master.propose(CheckDigest(), now)
+        if now >= self._scrub_at:
+            self._scrub_at = now + SCRUB_INTERVAL
+            if self._machine is not None and not self._machine.scrub(SCRUB_ROWS):
+                self._stop(Halt.ROT, now)
+
+    def stalled(self, duration: Duration, now: Instant) -> None:
+        """The process did not run for `duration`: what it could not hear meanwhile is not held against its clients."""
+        if self._master is not None:
+            self._master.stalled(duration, now)
+
+    def hand_over(self, now: Instant, successor: ReplicaId = 0) -> None:
+        """Give mastership away in good order."""
+        self._peer.hand_over(now, successor)
+
+    def snapshot_taken(self, slot: Slot, size: int) -> None:
+        """A `SnapshotOrder` was carried out: the file is durable and verified."""
+        self._snapshot_running = False
+        self._snapshot_slot = slot
+        self._peer.snapshot_taken(slot, size)
+
+    def snapshot_failed(self) -> None:
+        """A `SnapshotOrder` could not be carried out; the next one comes with more log."""
+        self._snapshot_running = False
+
+    def chunk_stored(self, slot: Slot, now: Instant) -> None:
+        """A `StoreChunk` was carried out."""
+        self._peer.chunk_stored(slot, now)
+
+    def snapshot_gone(self, to: ReplicaId) -> None:
+        """A `ReadChunk` found its snapshot gone."""
+        self._peer.snapshot_gone(to)
+
+    def snapshot_rejected(self, now: Instant) -> None:
+        """A fetched snapshot did not verify."""
+        self._peer.snapshot_rejected(now)
+
+    def snapshot_installed(
+        self, slot: Slot, size: int, configuration: Configuration, machine: Machine, now: Instant
+    ) -> None:
+        """A fetched snapshot is durable; `machine` is its content."""
+        if slot > self._peer.chosen:
+            self._machine = machine
+            if self._master is None:
+                self._master = self._new_master(machine)
+            else:
+                self._master.replace_machine(machine)
+            self._snapshot_slot = slot
+            self._log_since_snapshot = 0
+        self._peer.snapshot_installed(slot, size, configuration, now)
+
+    # --- inputs: client streams ----------------------------------------------------------------------------------
+
+    def attach(self, stream: StreamId, principal: str, now: Instant) -> None:
+        """A client's stream begins."""
+        if self._master is not None:
+            self._master.attach(stream, principal, now)
+
+    def detach(self, stream: StreamId, now: Instant) -> None:
+        """A client's stream is gone."""
+        if self._master is not None:
+            self._master.detach(stream, now)
+
+    def receive_frame(self, stream: StreamId, frame: ClientFrame, now: Instant) -> None:
+        """A client sent `frame`; `now` was read after its bytes had arrived."""
+        if self._master is not None:
+            self._master.receive(stream, frame, now, self._peer.lease_until)
+        else:
+            self._gathering.deliver(stream, (Redirect(*self._whereabouts()),))
+            self._gathering.end(stream)
+
+    # --- output --------------------------------------------------------------------------------------------------
+
+    def step(self, now: Instant) -> Step | None:
+        """Everything that follows from the inputs so far, or None."""
+        moving = True
+        while moving:
+            self._follow_term(now)
+            ready = self._peer.take_ready(now)
+            if ready is not None:
+                self._gathering.add(ready)
+                self._apply(ready, now)
+            moving = self._carry_out(now) or ready is not None
+        self._notice(now)
+        return self._gathering.take()
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _new_master(self, machine: Machine) -> Master:
+        return Master(machine, self._settings.master, self._surroundings.fresh_key, self._surroundings.jitter)
+
+    def _follow_term(self, now: Instant) -> None:
+        """Tell the master's room when an office of ours began or ended, and else where the master is."""
+        term, master = self._peer.term, self._master
+        if master is None:
+            return
+        if term != self._term:
+            if self._term != NO_BALLOT:
+                self._changes.clear()
+                self._digest_at = NEVER
+                self._redirect(master, now)
+            if term != NO_BALLOT:
+                self._digest_at = now + self._settings.digest_interval
+                master.elected(now, self._surroundings.wall_ms())
+            self._term = term
+        elif term == NO_BALLOT and self._whereabouts() != self._told_whereabouts:
+            self._redirect(master, now)
+
+    def _redirect(self, master: Master, now: Instant) -> None:
+        self._told_whereabouts = self._whereabouts()
+        master.deposed(now, *self._told_whereabouts)
+
+    def _whereabouts(self) -> tuple[str, Epoch]:
+        member, epoch = self.location()
+        return (member.client_address if member is not None else "", epoch)
+
+    def _apply(self, ready: Ready, now: Instant) -> None:
+        if not ready.chosen:
+            return
+        machine, master = self._machine, self._master
+        assert machine is not None and master is not None, "entries are chosen above a state"
+        wall_ms = self._surroundings.wall_ms()
+        for entry in ready.chosen:
+            assert entry.slot == machine.applied + 1, "entries are applied in slot order"
+            self._log_since_snapshot += sum(map(len, entry.value.payloads))
+            if entry.value.kind is not ValueKind.COMMANDS:
+                machine.apply_noop(entry.slot)
+                continue
+            self._apply_commands(entry, machine, master, now, wall_ms)
+
+    def _apply_commands(self, entry: Entry, machine: Machine, master: Master, now: Instant, wall_ms: int) -> None:
+        for payload in entry.value.payloads:
+            command = commands.decode(payload)
+            master.applied(machine.apply(entry.slot, command), now, wall_ms)
+            if isinstance(command.body, CheckDigest):
+                self._report_digest(entry.slot, machine, now)
+
+    def _carry_out(self, now: Instant) -> bool:
+        """Carry out what the master's room wants; True if Paxos has something new to do."""
+        if self._master is None:
+            return False
+        proposed = False
+        for effect in self._master.take_effects():
+            match effect:
+                case Propose(command):
+                    if not self.split:
+                        proposed |= self._peer.propose(commands.encode(command))
+                case Deliver(stream, frames):
+                    self._gathering.deliver(stream, frames)
+                case EndStream(stream):
+                    self._gathering.end(stream)
+                case HandOver(successor):
+                    self._peer.hand_over(now, successor)
+                    proposed = True
+                case ChangeMembers(ticket, call):
+                    latest = self._peer.electorate.latest
+                    self._change_members(ticket, members.wanted(call, latest, self._peer.identity.replica), now)
+                    proposed = True
+        return proposed
+
+    def _change_members(self, ticket: int, wanted: Configuration | Failure, now: Instant) -> None:
+        assert self._master is not None, "only a master's room asks for changes"
+        if isinstance(wanted, Failure):
+            self._master.membership_answered(ticket, wanted, now)
+            return
+        refusal = self._peer.reconfigure(wanted, now)
+        if refusal is None:
+            self._changes.wait(ticket, wanted)
+        else:
+            self._master.membership_answered(ticket, Failure(ErrorCode.MEMBERSHIP_REFUSED, refusal), now)
+
+    def _notice(self, now: Instant) -> None:
+        """Tell the shell what changed beyond messages: members, the master's whereabouts, the need for a snapshot or a
+        halt.
+        """
+        electorate = self._peer.electorate
+        if electorate.known and electorate.since != self._known_since:
+            self._known_since = electorate.since
+            self._gathering.configuration = electorate.latest
+            for ticket in self._changes.chosen(electorate.latest):
+                if self._master is not None:
+                    self._master.membership_answered(ticket, None, now)
+            self._carry_out(now)
+        member, epoch = self.location()
+        location = (member.replica if member is not None else 0, epoch)
+        if location != self._known_location:
+            self._known_location = location
+            self._gathering.moved = True
+        if self._peer.expelled:
+            self._halt = Halt.EXPELLED
+        self._gathering.halt = self._halt
+        if self._log_since_snapshot >= self._settings.snapshot_log_bytes and not self._snapshot_running:
+            self.order_snapshot()
+
+    def order_snapshot(self) -> bool:
+        """Have a snapshot written now (for a backup, or because the log grew); False if one is under way or there is
+        nothing to write.
+        """
+        machine = self._machine
+        if self._snapshot_running or machine is None or machine.applied <= self._snapshot_slot:
+            return False
+        self._snapshot_running = True
+        self._log_since_snapshot = 0
+        configuration = self._peer.electorate.governing(machine.applied + 1)
+        self._gathering.snapshot = SnapshotOrder(machine.applied, configuration, machine.version, machine.snapshot())
+        return True
+
+    def _report_digest(self, slot: Slot, machine: Machine, now: Instant) -> None:
+        identity = self._peer.identity
+        digest = machine.digest().to_bytes(16, "big")
+        self._digests.report((identity.replica, identity.incarnation), slot, digest)
+        for member in self._peer.electorate.latest.members:
+            if member.replica != identity.replica:
+                self._gathering.send(member.replica, DigestReport(identity.incarnation, slot, digest))
+        self._judge(slot, now)
+
+    def _judge(self, slot: Slot, now: Instant) -> None:
+        if not self._peer.electorate.known:
+            return
+        match self._digests.judge(slot, self._peer.electorate.latest):
+            case Verdict.OUTVOTED:
+                self._stop(Halt.DIGEST, now)
+            case Verdict.SPLIT:
+                self.split = True
+            case Verdict.AGREED:
+                self.split = False
+            case Verdict.OPEN:
+                pass
+
+    def _stop(self, halt: Halt, now: Instant) -> None:
+        """A master hands over before it stops."""
+        self._peer.hand_over(now)
+        self._halt = halt
