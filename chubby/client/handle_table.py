@@ -1,0 +1,159 @@
+"""What a session knows of its handles: enough to refuse a dead one locally and to present a live one to a new master
+(DESIGN §5 Handles; paper §2.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chubby.errors import ErrorCode, Failure
+from chubby.types.calls import (
+    Acquire,
+    Call,
+    CancelAcquire,
+    Close,
+    Delete,
+    GetContentsAndStat,
+    GetLockInfo,
+    GetSequencer,
+    GetStat,
+    Mode,
+    Open,
+    ReadDir,
+    Release,
+    SetAcl,
+    SetAttributes,
+    SetContents,
+    SetSequencer,
+)
+from chubby.types.events import EventMask
+from chubby.types.identity import CallNumber, HandleNumber
+from chubby.types.results import Opened
+from chubby.types.stream import HandleClaim
+
+HandleCall = (
+    Acquire
+    | CancelAcquire
+    | Close
+    | Delete
+    | GetContentsAndStat
+    | GetLockInfo
+    | GetSequencer
+    | GetStat
+    | ReadDir
+    | Release
+    | SetAcl
+    | SetAttributes
+    | SetContents
+    | SetSequencer
+)
+"""Calls that go through an open handle."""
+
+
+def handle_call(call: Call) -> HandleCall | None:
+    """`call` if it goes through an open handle, else None."""
+    return call if isinstance(call, HandleCall) else None
+
+
+class HandleRecord:
+    """One open handle. It is bound to one instance of the node for life.
+
+    `lost` is set once the handle is of no more use, and why; it is never unset. `waiting_acquires` are the numbers of
+    acquires not yet answered, `last_acquire` the newest begun, answered or not. Plain attributes, written by the core
+    alone; other threads only read them.
+    """
+
+    __slots__ = (
+        "closing",
+        "ephemeral",
+        "events",
+        "instance",
+        "last_acquire",
+        "lost",
+        "mode",
+        "number",
+        "path",
+        "sequenced",
+        "ticket",
+        "waiting_acquires",
+    )
+
+    def __init__(self, call: Open, opened: Opened) -> None:
+        self.number: HandleNumber = call.handle
+        self.path = opened.path
+        self.mode = call.mode
+        self.events: EventMask = call.events
+        self.ticket = opened.ticket
+        self.instance = opened.stat.instance
+        self.ephemeral = opened.stat.ephemeral
+        self.closing = False
+        self.sequenced = False
+        self.lost: Failure | None = None
+        self.waiting_acquires: dict[CallNumber, None] = {}
+        self.last_acquire: CallNumber = 0
+
+    @property
+    def reads_cache(self) -> bool:
+        """Whether a read through this handle may be answered from the cache.
+
+        Not without the right to read, not once it is of no more use, and not with a sequencer bound to it, whose
+        validity only the master knows.
+        """
+        return self.lost is None and not self.closing and not self.sequenced and Mode.READ in self.mode
+
+
+class HandleTable:
+    """The open handles of one session, in the order in which they were opened."""
+
+    def __init__(self) -> None:
+        self._next: HandleNumber = 1
+        self._records: dict[HandleNumber, HandleRecord] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterable[HandleRecord]:
+        return iter(tuple(self._records.values()))
+
+    def fresh_number(self) -> HandleNumber:
+        """A number no handle of this session ever had."""
+        number, self._next = self._next, self._next + 1
+        return number
+
+    def add(self, call: Open, opened: Opened) -> HandleRecord:
+        """Note that `call` was answered by `opened`."""
+        record = HandleRecord(call, opened)
+        self._records[record.number] = record
+        return record
+
+    def get(self, number: HandleNumber) -> HandleRecord | None:
+        """The handle, or None if it was never open or is closed."""
+        return self._records.get(number)
+
+    def remove(self, number: HandleNumber) -> None:
+        """Forget a handle whose Close was answered; idempotent."""
+        self._records.pop(number, None)
+
+    def lose(self, number: HandleNumber, why: Failure) -> HandleRecord | None:
+        """Note that the handle is of no more use; the first reason stays. None if it is not open."""
+        record = self._records.get(number)
+        if record is not None and record.lost is None:
+            record.lost = why
+        return record
+
+    def refusal(self, call: HandleCall) -> Failure | None:
+        """Why `call` need not be sent at all, if so. Close is never refused."""
+        record = self._records.get(call.handle)
+        if isinstance(call, Close):
+            return None
+        if record is None or record.closing:
+            return Failure(ErrorCode.HANDLE_INVALID, "the handle is closed")
+        return record.lost
+
+    def claims(self) -> tuple[HandleClaim, ...]:
+        """What to present at Resume: every handle that is of use still, and those whose Close is under way."""
+        return tuple(
+            HandleClaim(record.number, record.ticket, record.events)
+            for record in self._records.values()
+            if record.lost is None or record.lost.code is ErrorCode.HANDLE_POISONED
+        )
