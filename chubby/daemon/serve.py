@@ -1,0 +1,131 @@
+"""Running one replica: open its directory, start core, links and front end, and begin again when it has to be rebuilt.
+
+EMPTY, not formatted  ─┐
+ROTTEN                 ├─▶ learn the cell, new incarnation, blank ─▶ run as a learner ─▶ promoted
+run ended in REBUILD  ─┘
+FORMATTED ─────────────────▶ run
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+
+from chubby.config.cell import CellConfig
+from chubby.daemon.door import NodeDoor
+from chubby.daemon.founding import fresh_number, learn_cell
+from chubby.daemon.node import Ending, Node
+from chubby.errors import CorruptData
+from chubby.frontends.native.frontend import NativeFrontend
+from chubby.namespace.machine import Machine
+from chubby.paxos.configuration import Identity
+from chubby.storage.directory import Condition, DataDirectory
+from chubby.storage.life import OpenedDirectory
+from chubby.types.identity import ReplicaId
+
+logger = logging.getLogger(__name__)
+
+FRONT_END_GRACE = 0.5
+"""Seconds that exports have to finish when a replica stops."""
+
+
+class Service:
+    """One replica, as often rebuilt as needed, until it is asked to stop."""
+
+    def __init__(self, config: CellConfig, replica: ReplicaId, directory: DataDirectory) -> None:
+        """`directory` is locked by us. To be made on a running loop."""
+        self._config = config
+        self._replica = replica
+        self._directory = directory
+        self._stop = asyncio.Event()
+        self._node: Node | None = None
+
+    def stop(self) -> None:
+        """Hand over, close, end `run`."""
+        self._stop.set()
+
+    async def run(self) -> Ending:
+        """Until the replica is stopped or expelled. Raises StorageFailed, ConfigError, ForeignData."""
+        while not self._stop.is_set():
+            opened = await self._open()
+            if opened is None:
+                break
+            ending = await self._run_once(*opened)
+            if ending is not Ending.REBUILD:
+                return ending
+            await self._begin_anew("its state could not be trusted any more")
+        return Ending.STOPPED
+
+    async def _open(self) -> tuple[OpenedDirectory, Machine | None] | None:
+        found = self._directory.inspect()
+        if found.condition in (Condition.EMPTY, Condition.ROTTEN):
+            reason = found.reason or "its data directory is empty"
+            if not await self._begin_anew(reason):
+                return None
+        while True:
+            try:
+                opened = self._directory.open()
+                break
+            except CorruptData as error:
+                if not await self._begin_anew(str(error)):
+                    return None
+        for warning in opened.warnings:
+            logger.warning("%s", warning)
+        return opened, _machine_of(opened)
+
+    async def _begin_anew(self, reason: str) -> bool:
+        """Give up the vote state there is and begin a blank life; False if asked to stop while waiting for the cell."""
+        logger.warning(
+            "replica %d starts as a new incarnation and will catch up as a learner: %s", self._replica, reason
+        )
+        asking = asyncio.ensure_future(learn_cell(self._config, self._replica))
+        stopping = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not asking.done():
+            asking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asking
+            return False
+        self._directory.become_new_incarnation(Identity(asking.result(), self._replica, fresh_number()))
+        return True
+
+    async def _run_once(self, opened: OpenedDirectory, machine: Machine | None) -> Ending:
+        node = Node(self._config, opened, machine)
+        front_end = NativeFrontend(NodeDoor(node))
+        gc.collect()
+        gc.freeze()  # what was loaded stays: the collector need not look at it again
+        try:
+            await node.start()
+            await front_end.start(node.member.client_address)
+            logger.info(
+                "replica %d of cell %s serves clients at %s, replicas at %s",
+                self._replica,
+                self._config.name,
+                node.member.client_address,
+                node.member.peer_address,
+            )
+            return await self._until_ended(node)
+        finally:
+            await front_end.stop(FRONT_END_GRACE)
+            await node.stop()
+
+    async def _until_ended(self, node: Node) -> Ending:
+        stopping = asyncio.ensure_future(self._stop.wait())
+        running = asyncio.ensure_future(node.run())
+        await asyncio.wait((stopping, running), return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            await node.hand_over()
+            node.shut()
+        stopping.cancel()
+        return await running
+
+
+def _machine_of(opened: OpenedDirectory) -> Machine | None:
+    """The state of the newest snapshot."""
+    if opened.recovered.configuration is None:
+        return None
+    with opened.snapshots.reader(opened.recovered.snapshot) as reader:
+        return Machine.restore(reader.slices())
