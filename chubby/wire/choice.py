@@ -71,6 +71,11 @@ class Choice(Generic[M, U]):
         assert set(self._encoders) == set(get_args(members)), f"{self.name}: not the members of the union"
         assert set(self._decoders) == fields, f"{self.name}: not the fields of the oneof"
 
+    @property
+    def kinds(self) -> frozenset[type]:
+        """The structs it carries: the members of the union."""
+        return frozenset(self._encoders)
+
     def put(self, message: M, value: U) -> None:
         """Set the oneof of `message` to `value`; raises BadArgument if it is not of the union."""
         encoder = self._encoders.get(type(value))

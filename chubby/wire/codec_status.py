@@ -101,7 +101,7 @@ def _encode_replica(status: ReplicaStatus) -> pb.ReplicaStatus:
 
 
 def _decode_replica(message: pb.ReplicaStatus) -> ReplicaStatus:
-    naturals("ReplicaStatus", message.replica, message.chosen)
+    naturals("ReplicaStatus", message.replica, message.chosen, message.last_heard)
     return ReplicaStatus(
         replica=message.replica,
         peer_address=message.peer_address,
