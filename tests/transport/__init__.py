@@ -1,0 +1,1 @@
+"""Links between replicas: framing and handshake without a network, then meshes on loopback under asyncio and uvloop."""
