@@ -289,3 +289,51 @@ def test_the_root_has_neither_parent_nor_name() -> None:
     for ask in (paths.parent, paths.name_of):
         with pytest.raises(BadPath, match="the root has no"):
             ask(ROOT)
+
+
+@given(st.one_of(AWKWARD_TEXT, AWKWARD_PATHS.map(lambda path: "/ls/local" + path)))
+def test_parse_answers_or_refuses(name: str) -> None:
+    """Whatever a human types, the answer is a legal name or BadPath, and a legal name leads back to what was typed."""
+    try:
+        cell, path = paths.parse(name)
+    except BadPath:
+        return
+    assert paths.validate_cell(cell) == cell
+    assert is_legal(path)
+    assert paths.full_name(cell, path) in (name, name.removesuffix("/"))
+
+
+@given(LEGAL_PATHS, AWKWARD_TEXT)
+def test_join_is_validate_of_the_longer_path(path: str, relative: str) -> None:
+    """`join` adds no rule of its own and forgets none, but that something must be joined."""
+    together = f"{path.rstrip('/')}/{relative}"
+    assert accepted(lambda text: paths.join(path, relative) and text, together) == (
+        is_legal(together) and relative != ""
+    )
+
+
+@given(LEGAL_PATHS, LEGAL_PATHS, LEGAL_PATHS)
+def test_below_is_an_order(low: str, middle: str, high: str) -> None:
+    """Nothing lies below itself, nothing both ways, and what lies below the lower lies below the higher."""
+    assert not paths.is_below(low, low)
+    assert not (paths.is_below(low, middle) and paths.is_below(middle, low))
+    if paths.is_below(low, middle) and paths.is_below(middle, high):
+        assert paths.is_below(low, high)
+
+
+@given(LEGAL_PATHS.filter(lambda path: path != ROOT))
+def test_below_the_parent_means_below_its_ancestors(path: str) -> None:
+    """The walk up is monotone: a recursive watch at any ancestor sees the node."""
+    assert all(paths.is_below(path, ancestor) for ancestor in paths.ancestors(path))
+    assert paths.ancestors(path) == (*paths.ancestors(paths.parent(path)), paths.parent(path))
+
+
+@pytest.mark.parametrize("reserved", sorted(paths.RESERVED_NAMES))
+@pytest.mark.parametrize("depth", [1, 2, DEPTH_LIMIT])
+def test_reserved_names_are_refused_at_every_level(reserved: str, depth: int) -> None:
+    """DESIGN §4: `.contents` and `.chubby` are reserved names at every door."""
+    above = "/d" * (depth - 1)
+    for path in (f"{above}/{reserved}", f"{above}/{reserved}/x"):
+        with pytest.raises(BadPath):
+            paths.validate(path)
+    assert paths.validate(f"{above}/{reserved}x")
