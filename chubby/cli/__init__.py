@@ -1,0 +1,1 @@
+"""`chubby ...`: the command line, thin (DESIGN §2)."""

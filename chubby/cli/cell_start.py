@@ -1,0 +1,148 @@
+"""`chubby cell start`: all replicas of a configuration on this machine, watched until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+
+import grpc.aio
+from rich.console import Console
+from rich.live import Live
+
+from chubby.cli.cell_view import View, view_of
+from chubby.cli.children import Child, start_child
+from chubby.config.cell import CellConfig
+from chubby.daemon.founding import format_replica, fresh_number
+from chubby.errors import ConfigError
+from chubby.storage.directory import Condition, DataDirectory
+from chubby.storage.files import OsFiles
+from chubby.types.identity import ReplicaId
+from chubby.types.status import CellStatus
+from chubby.wire import chubby_pb2 as pb
+from chubby.wire.chubby_pb2_grpc import CellStub
+from chubby.wire.codec_status import decode_status
+
+POLL = 0.5
+"""Seconds between two looks at the replicas."""
+ANSWER_LIMIT = 1.0
+
+
+def directories_of(config: CellConfig, data: Path | None) -> dict[ReplicaId, Path]:
+    """Where each replica's data lies: below `data` if given, else where the configuration says."""
+    return {
+        replica.id: data / f"replica-{replica.id}" if data is not None else Path(config.replica_directory(replica.id))
+        for replica in config.replicas
+    }
+
+
+def format_if_new(config: CellConfig, directories: dict[ReplicaId, Path]) -> int | None:
+    """Format the cell if *all* its directories are empty; returns its new number then.
+
+    One empty directory among others is a replica that lost its disk: it must join again, never vote as if nothing
+    had been (DESIGN §3 Incarnations).
+    """
+    with contextlib.ExitStack() as stack:
+        opened = {}
+        for replica, path in directories.items():
+            path.mkdir(parents=True, exist_ok=True)
+            opened[replica] = stack.enter_context(DataDirectory(OsFiles(str(path)), replica))
+        if any(directory.inspect().condition is not Condition.EMPTY for directory in opened.values()):
+            return None
+        cell = fresh_number()
+        for replica, directory in opened.items():
+            format_replica(directory, config, replica, cell)
+        return cell
+
+
+class CellRun:
+    """The children and what is shown of them."""
+
+    def __init__(self, config: CellConfig, directories: dict[ReplicaId, Path], console: Console) -> None:
+        """Nothing runs yet."""
+        self._config = config
+        self._directories = directories
+        self._console = console
+        self._children: dict[ReplicaId, Child] = {}
+        self._channels: dict[ReplicaId, grpc.aio.Channel] = {}
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Start all, show them until asked to stop, stop all. Returns an exit code: 1 if every replica ended by
+        itself.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            for replica, directory in self._directories.items():
+                self._children[replica] = await start_child(self._config, replica, directory)
+                address = self._config.replica(replica)
+                assert address is not None, "directories are those of configured replicas"
+                self._channels[replica] = grpc.aio.insecure_channel(address.client)
+            return await self._watch()
+        finally:
+            await asyncio.gather(*(child.stop() for child in self._children.values()))
+            await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+    async def _watch(self) -> int:
+        before: View | None = None
+        told: set[ReplicaId] = set()
+        live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        with live or contextlib.nullcontext():
+            while not self._stop.is_set():
+                view = await self._look()
+                for line in self._endings(told):
+                    self._console.print(line, style="red", highlight=False, soft_wrap=True)
+                if live is not None:
+                    live.update(view.table(), refresh=True)
+                else:
+                    for line in view.changes(before):
+                        self._console.print(line, highlight=False, soft_wrap=True)
+                before = view
+                if all(child.ended is not None for child in self._children.values()):
+                    return 1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), POLL)
+        self._console.print("stopping all replicas", highlight=False)
+        return 0
+
+    def _endings(self, told: set[ReplicaId]) -> list[str]:
+        """What to say, once each, of replicas that ended by themselves: why, and how to start one again."""
+        lines = []
+        for replica, child in self._children.items():
+            if child.ended is not None and replica not in told:
+                told.add(replica)
+                directory = self._directories[replica]
+                restart = f"chubbyd --config {self._config.source} --replica {replica} --data {directory}"
+                ended = f"replica {replica} ended ({child.ended}); its log is {child.log}"
+                lines.append(f"{ended}; start it again with: {restart}")
+        return lines
+
+    async def _look(self) -> View:
+        answers = await asyncio.gather(*(self._ask(replica) for replica in self._children))
+        asked = zip(self._children, answers, strict=True)
+        statuses = {replica: status for replica, status in asked if status is not None}
+        processes = {replica: (child.pid, child.ended) for replica, child in self._children.items()}
+        for replica in statuses:
+            processes[replica] = (processes[replica][0], None)
+        return view_of(self._config.name, statuses, processes)
+
+    async def _ask(self, replica: ReplicaId) -> CellStatus | None:
+        stub = CellStub(self._channels[replica])
+        try:
+            return decode_status(await stub.Status(pb.StatusRequest(), timeout=ANSWER_LIMIT))
+        except grpc.aio.AioRpcError:
+            return None
+
+
+def start(config: CellConfig, data: Path | None, console: Console) -> int:
+    """What `chubby cell start` does; returns its exit code. Raises ConfigError, StorageFailed."""
+    if not config.source:
+        raise ConfigError("the cell has no configuration file; give one with --config")
+    directories = directories_of(config, data)
+    cell = format_if_new(config, directories)
+    if cell is not None:
+        console.print(f"formatted a new cell {config.name} (number {cell:#x})", highlight=False, soft_wrap=True)
+    return asyncio.run(CellRun(config, directories, console).run())
