@@ -1,0 +1,5 @@
+"""`python -m chubby.daemon`: the same as `chubbyd`."""
+
+from chubby.daemon.main import main
+
+main()
