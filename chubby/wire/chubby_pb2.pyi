@@ -8,8 +8,8 @@ Enough to write a client in any language; the daemon's own source is not needed.
 THE SHAPE OF IT
 
 A cell is a handful of replicas, one of which is master. Every replica answers Locate, Follow, Status and Export; the
-master alone serves sessions. A client asks all replicas in parallel who is master (the highest epoch is right), opens
-one Session stream to that one, and does everything over it: many calls in flight, replies in any order.
+master alone serves sessions. A client asks all replicas in parallel who is master (the highest epoch is right),
+opens one Session stream to that one, and does everything over it: many calls in flight, replies in any order.
 
 A SESSION STREAM
 
@@ -25,40 +25,45 @@ SessionOpened, Resumed, Redirect or Refused; the last two end the stream. After 
 
 Replies and pushes share one ordered stream: a reply never overtakes an invalidation sent before it.
 
-When the stream breaks, the session does not. The client empties its cache, finds the master, opens a new stream under
-a greater stream number, sends Resume with its handles and watches, and after Resumed repeats, unchanged, every
+When the stream breaks, the session does not. The client empties its cache, finds the master, opens a new stream
+under a greater stream number, sends Resume with its handles and watches, and after Resumed repeats, unchanged, every
 CallFrame that has had no Reply. Numbers make a repeat recognisable: it is answered, not carried out again.
 
 PACKETS
 
 Frames travel in packets: whatever waits when the transport is ready goes out in one. A packet is nothing but its
-frames, in order. It holds at most 10,000 frames; a ClientPacket is at most 2 MiB long.
+frames, in order. It holds at most 10,000 frames. A ClientPacket is at most 2 MiB long, one frame of it at most 1.5
+MiB. A ServerPacket of more than 256 KiB holds a single frame; a client should be ready for 64 MiB.
+
+A client that does not read is cut once several MiB wait for it. One that pings a silent connection more often than
+every 5 seconds is told to go away.
 
 CONVENTIONS
 
   * Durations are int64 nanoseconds. No wall-clock time decides anything; the fields that end in _ms are Unix
     milliseconds, for display.
-  * Numbers of things (sessions, handles, revisions, ...) are int64 and never negative. Where 0 means "none" the field
-    says so; where absence differs from 0 the field is optional.
+  * Numbers of things (sessions, handles, revisions, ...) are int64 and never negative. Where 0 means "none" the
+    field says so; where absence differs from 0 the field is optional.
   * A message field is required unless its comment says otherwise. A oneof is always set.
-  * Paths are UTF-8, absolute within the cell ("/svc/leader", without "/ls/<cell>"), at most 4,096 bytes here and less
-    in most cells.
+  * Paths are UTF-8, absolute within the cell ("/svc/leader", without "/ls/<cell>"), at most 4,096 characters here
+    and less in most cells.
   * Contents are at most 1 MiB here. A cell's own limit (256 KiB unless configured) lies below that and is answered
     call by call with ERROR_CODE_TOO_LARGE; what passes the protocol's ceiling ends the stream.
   * A packet that breaks these rules is answered by Refused with ERROR_CODE_BAD_ARGUMENT, and the stream ends.
 
 EVOLUTION
 
-Within chubby.v1, field numbers, enum numbers and their meanings are permanent; what is withdrawn is reserved. Fields,
-frames, calls, results and codes are only ever added, and a new one is sent only to a peer known to understand it: a
-receiver ignores unknown fields, but refuses an unknown member of a oneof or an unknown enum number, because it cannot
-know what it would be ignoring.
+Within chubby.v1, field numbers, enum numbers and their meanings are permanent; what is withdrawn is reserved.
+Fields, frames, calls, results and codes are only ever added, and a new one is sent only to a peer known to
+understand it: a receiver ignores unknown fields, but refuses an unknown member of a oneof or an unknown enum number,
+because it cannot know what it would be ignoring.
 
 ERRORS
 
 On a session stream a failure is a value (Failure). Another RPC that fails carries the ErrorCode's name, without its
-prefix, in the trailing metadata "chubby-error-code", and the message as the status's details. So does a session stream
-that is turned away before its first frame was understood. UNAVAILABLE without that metadata comes from the transport.
+prefix, in the trailing metadata "chubby-error-code", and the message as the status's details. So does a session
+stream that is turned away before its first frame was understood. UNAVAILABLE without that metadata comes from the
+transport.
 """
 
 from collections import abc as _abc
@@ -235,7 +240,7 @@ class _NodeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeKind.Val
     NODE_KIND_DIRECTORY: _NodeKind.ValueType  # 1
 
 class NodeKind(_NodeKind, metaclass=_NodeKindEnumTypeWrapper):
-    """---------------------------------------------------------------------------------------------------------------- nodes
+    """--------------------------------------------------------------------------------------------------------------- nodes
 
     A hint for listings and mounts: any node may hold data and children.
     """
@@ -501,7 +506,7 @@ Global___ServerFrame: _TypeAlias = ServerFrame  # noqa: Y015
 
 @_typing.final
 class OpenSession(_message.Message):
-    """------------------------------------------------------------------------------------------------- frames of the client
+    """------------------------------------------------------------------------------------------------ frames of the client
 
     Begin a session.
     """
@@ -829,7 +834,7 @@ Global___CloseSession: _TypeAlias = CloseSession  # noqa: Y015
 
 @_typing.final
 class SessionOpened(_message.Message):
-    """------------------------------------------------------------------------------------------------- frames of the master
+    """------------------------------------------------------------------------------------------------ frames of the master
 
     The session exists. Leases count from the client's send of OpenSession.
     """
@@ -1188,10 +1193,10 @@ Global___CacheKey: _TypeAlias = CacheKey  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
-    """--------------------------------------------------------------------------------------------------------------- events
+    """-------------------------------------------------------------------------------------------------------------- events
 
-    One event for one session. Exactly one of `handle` and `watch` is non-zero, unless the event concerns the session as a
-    whole.
+    One event for one session. Exactly one of `handle` and `watch` is non-zero, unless the event concerns the session as
+    a whole.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1237,7 +1242,7 @@ Global___Event: _TypeAlias = Event  # noqa: Y015
 
 @_typing.final
 class Open(_message.Message):
-    """---------------------------------------------------------------------------------------------------------------- calls
+    """--------------------------------------------------------------------------------------------------------------- calls
 
     Open a node, making it if so asked. Answer: Opened. Fields from `kind` on matter only for a new node.
     """
@@ -1594,7 +1599,9 @@ Global___Acquire: _TypeAlias = Acquire  # noqa: Y015
 
 @_typing.final
 class CancelAcquire(_message.Message):
-    """Leave the queue. If the lock was granted meanwhile it stays held and the answer is LockGranted, else Done. Idempotent."""
+    """Leave the queue. If the lock was granted meanwhile it stays held and the answer is LockGranted, else Done.
+    Idempotent.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1706,8 +1713,8 @@ Global___CheckSequencer: _TypeAlias = CheckSequencer  # noqa: Y015
 
 @_typing.final
 class Transact(_message.Message):
-    """"If all guards hold: then, else: otherwise", atomically. Answer: Transacted. At most 1,024 guards and operations here,
-    less in most cells.
+    """"If all guards hold: then, else: otherwise", atomically. Answer: Transacted. At most 1,024 guards and operations
+    here, less in most cells.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1868,7 +1875,9 @@ Global___StepDown: _TypeAlias = StepDown  # noqa: Y015
 
 @_typing.final
 class ChangeMembers(_message.Message):
-    """Add, remove or replace one replica. Answer: Done, or ERROR_CODE_MEMBERSHIP_REFUSED where it would endanger the quorum."""
+    """Add, remove or replace one replica. Answer: Done, or ERROR_CODE_MEMBERSHIP_REFUSED where it would endanger the
+    quorum.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1900,7 +1909,7 @@ Global___ChangeMembers: _TypeAlias = ChangeMembers  # noqa: Y015
 
 @_typing.final
 class Guard(_message.Message):
-    """--------------------------------------------------------------------------------------------------------- transactions
+    """-------------------------------------------------------------------------------------------------------- transactions
 
     One condition of a transaction.
     """
@@ -2430,7 +2439,7 @@ Global___TransactionResult: _TypeAlias = TransactionResult  # noqa: Y015
 
 @_typing.final
 class Done(_message.Message):
-    """-------------------------------------------------------------------------------------------------------------- results
+    """------------------------------------------------------------------------------------------------------------- results
 
     The call took effect and has nothing more to say.
     """
@@ -3036,7 +3045,7 @@ Global___LockInfo: _TypeAlias = LockInfo  # noqa: Y015
 
 @_typing.final
 class Failure(_message.Message):
-    """--------------------------------------------------------------------------------------------------------------- errors
+    """-------------------------------------------------------------------------------------------------------------- errors
 
     A failure as a value. Programs look at `code` alone.
     """
@@ -3064,7 +3073,7 @@ Global___Failure: _TypeAlias = Failure  # noqa: Y015
 
 @_typing.final
 class LocateRequest(_message.Message):
-    """------------------------------------------------------------------------------------------------------ the other calls
+    """----------------------------------------------------------------------------------------------------- the other calls
 
     Nothing to say, so far.
     """
