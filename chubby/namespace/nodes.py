@@ -24,7 +24,8 @@ import msgspec
 from chubby.errors import BadArgument, TooLarge
 from chubby.types.identity import Revision, Token
 from chubby.types.limits import ATTRIBUTES_LIMIT
-from chubby.types.nodes import AclNames, NodeKind, Stat
+from chubby.types.nodes import AclNames, Stat
+from chubby.types.transaction import Create
 
 __all__ = [
     "NO_ATTRIBUTES",
@@ -32,8 +33,17 @@ __all__ = [
     "Node",
     "attributes_size",
     "checksum_of",
+    "digested",
+    "intact",
     "merge_attributes",
+    "new_node",
     "share_acl",
+    "shared",
+    "with_acl",
+    "with_attributes",
+    "with_contents",
+    "with_lock",
+    "with_sequence",
 ]
 
 Attributes = dict[str, bytes]
@@ -71,20 +81,12 @@ class Node(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return self.stat.length + attributes_size(self.stat.attributes)
 
 
-def new_node(
-    instance: int,
-    revision: Revision,
-    time_ms: int,
-    contents: bytes,
-    kind: NodeKind,
-    ephemeral: bool,
-    acl: AclNames,
-    attributes: Attributes,
-) -> Node:
-    """The first value of a node."""
+def new_node(create: Create, acl: AclNames, *, instance: int, revision: Revision, time_ms: int) -> Node:
+    """The first value of the node that `create` asks for. Raises as `merge_attributes` does."""
+    contents = create.contents
     stat = Stat(
-        kind=kind,
-        ephemeral=ephemeral,
+        kind=create.kind,
+        ephemeral=create.ephemeral,
         instance=instance,
         content_generation=1,
         acl_generation=1,
@@ -95,7 +97,7 @@ def new_node(
         created_ms=time_ms,
         modified_ms=time_ms,
         acl=acl,
-        attributes=attributes,
+        attributes=merge_attributes(NO_ATTRIBUTES, create.attributes),
     )
     return Node(stat, contents)
 
@@ -138,6 +140,26 @@ def with_lock(node: Node, generation: int, token: Token) -> Node:
     assert generation > node.lock_generation, "a lock generation only grows"
     assert token > node.lock_token, "a token only grows"
     return msgspec.structs.replace(node, lock_generation=generation, lock_token=token)
+
+
+def digested(node: Node) -> object:
+    """What of a node enters its mark: everything, its content by the checksum, so that no change of metadata costs
+    the hash of a large content.
+    """
+    return (msgspec.structs.astuple(node.stat), node.sequence, node.lock_generation, node.lock_token)
+
+
+def intact(node: Node) -> bool:
+    """Whether the content is the one its length and checksum speak of."""
+    return len(node.contents) == node.stat.length and checksum_of(node.contents) == node.stat.checksum
+
+
+def shared(node: Node) -> Node:
+    """An equal node that shares its ACL names and its empty attribute map with others."""
+    stat = msgspec.structs.replace(
+        node.stat, acl=share_acl(node.stat.acl), attributes=node.stat.attributes or NO_ATTRIBUTES
+    )
+    return msgspec.structs.replace(node, stat=stat)
 
 
 def checksum_of(contents: bytes) -> int:
