@@ -23,7 +23,7 @@ from chubby.namespace.snapshot import MachineSnapshot
 from chubby.namespace.state import State
 from chubby.namespace.transactions import failing_guard
 from chubby.namespace.views import Genesis, SessionView
-from chubby.types.identity import CallNumber, CellId, Epoch, Revision, SessionId, Slot
+from chubby.types.identity import CallNumber, CellId, Epoch, HandleNumber, Revision, SessionId, Slot
 from chubby.types.limits import READ_DIR_LIMIT
 from chubby.types.nodes import DirEntry, LockInfo, LockOwner, NodeKind
 from chubby.types.transaction import Create, Guard
@@ -240,6 +240,18 @@ class Machine:
         if node is None or node.instance != instance:
             return NO_STANDING
         return self._state.locks.standing(owner, path)
+
+    def locks_of(self, session: SessionId) -> tuple[tuple[str, HandleNumber], ...]:
+        """Where a session holds or waits for a lock: path and handle, in that order."""
+        return tuple(self._state.locks.book.places_of(session))
+
+    def ephemerals_of(self, session: SessionId) -> tuple[tuple[str, HandleNumber], ...]:
+        """What a session keeps open: path and handle of each membership, in that order; handle 0 is the session."""
+        return tuple((path, owner.handle) for path, owner in self._state.tree.opened_by(session))
+
+    def open_count(self, path: str) -> int:
+        """How many members the open-set of an ephemeral has; 0 for anything else."""
+        return self._state.tree.open_count(path)
 
     def delays(self) -> tuple[Delay, ...]:
         """The locks in lock-delay, in path order."""
