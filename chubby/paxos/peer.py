@@ -15,7 +15,7 @@ import msgspec
 from chubby.paxos.configuration import Configuration, Identity, Member
 from chubby.paxos.electorate import Electorate
 from chubby.paxos.membership import Membership
-from chubby.paxos.messages import NO_BALLOT, Ballot, Message
+from chubby.paxos.messages import NO_BALLOT, Ballot, Entry, Message
 from chubby.paxos.ready import Envelope, Ready, Record, Recovered, Role
 from chubby.paxos.station import Station
 from chubby.types.identity import CellId, ReplicaId, Slot
@@ -102,6 +102,10 @@ class Peer:
     def chosen(self) -> Slot:
         """Every slot up to this one is known to be chosen."""
         return self._station.log.chosen
+
+    def entry(self, slot: Slot) -> Entry | None:
+        """What the log holds at `slot`, chosen or merely accepted; None if nothing, or no more. For checkers."""
+        return self._station.log.get(slot)
 
     @property
     def lease_until(self) -> Instant:

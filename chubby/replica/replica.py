@@ -23,19 +23,15 @@ from chubby.paxos.messages import NO_BALLOT, Ballot, Entry, ValueKind
 from chubby.paxos.peer import Peer, PeerStatus
 from chubby.paxos.ready import Ready, Recovered, Role
 from chubby.replica import members
-from chubby.replica.digests import DigestWatch, Verdict
 from chubby.replica.door import StreamId
 from chubby.replica.gathering import Gathering
 from chubby.replica.links import DigestReport, LinkMessage
 from chubby.replica.step import Halt, SnapshotOrder, Step
+from chubby.replica.vigil import Vigil
 from chubby.types.identity import CellId, Epoch, ReplicaId, Slot
 from chubby.types.limits import DIGEST_INTERVAL, SNAPSHOT_LOG_BYTES
 from chubby.types.stream import ClientFrame, Redirect
-from chubby.types.time import NEVER, SECOND, Duration, Instant
-
-SCRUB_INTERVAL: Duration = SECOND
-SCRUB_ROWS = 200
-"""Rows whose digest is recomputed per interval: 100,000 nodes are read in some eight minutes."""
+from chubby.types.time import NEVER, Duration, Instant
 
 
 class ReplicaSettings(msgspec.Struct, frozen=True):
@@ -74,7 +70,7 @@ class Replica:
         self._surroundings = surroundings
         self._peer = Peer(me, cell, recovered, bootstrap=settings.bootstrap, now=now, jitter=surroundings.jitter)
         self._gathering = Gathering()
-        self._digests = DigestWatch((me.replica, me.incarnation))
+        self._vigil = Vigil((me.replica, me.incarnation), now)
         self._changes = members.PendingChanges()
         self._machine = machine
         self._master = self._new_master(machine) if machine is not None else None
@@ -86,9 +82,6 @@ class Replica:
         self._log_since_snapshot = 0
         self._snapshot_running = False
         self._digest_at: Instant = NEVER
-        self._scrub_at: Instant = now + SCRUB_INTERVAL
-        self._halt: Halt | None = None
-        self.split = False
 
     # --- what others may look at ---------------------------------------------------------------------------------
 
@@ -113,6 +106,11 @@ class Replica:
         return self._peer.lease_until
 
     @property
+    def split(self) -> bool:
+        """Whether the replicas disagree about the state and no majority agrees: nothing is proposed then."""
+        return self._vigil.split
+
+    @property
     def serving(self) -> bool:
         """Whether this replica is master under an epoch of its own."""
         return self._master is not None and self._master.serving
@@ -120,6 +118,10 @@ class Replica:
     def peer_status(self, now: Instant) -> PeerStatus:
         """Paxos, for displays and checkers."""
         return self._peer.status(now)
+
+    def entry(self, slot: Slot) -> Entry | None:
+        """What the log holds at `slot`; None if nothing, or no more. For checkers."""
+        return self._peer.entry(slot)
 
     def location(self) -> tuple[Member | None, Epoch]:
         """Who is master as far as this replica knows, and the newest epoch it has applied."""
@@ -138,15 +140,15 @@ class Replica:
     def wake_at(self) -> Instant:
         """When `tick` has something to do at the latest."""
         master = self._master.wake_at if self._master is not None else NEVER
-        return min(self._peer.wake_at, master, self._digest_at, self._scrub_at)
+        return min(self._peer.wake_at, master, self._digest_at, self._vigil.scrub_at)
 
     # --- inputs: links and disk ----------------------------------------------------------------------------------
 
     def receive(self, sender: ReplicaId, message: LinkMessage, now: Instant) -> None:
         """Handle a message of another replica."""
         if isinstance(message, DigestReport):
-            self._digests.report((sender, message.incarnation), message.slot, message.digest)
-            self._judge(message.slot, now)
+            if self._peer.electorate.known:
+                self._vigil.told(sender, message, self._peer.electorate.latest)
         else:
             self._peer.receive(sender, message, now)
 
@@ -163,10 +165,8 @@ class Replica:
             self._digest_at = now + self._settings.digest_interval
             if self._master is not None:
                 self._master.propose(CheckDigest(), now)
-        if now >= self._scrub_at:
-            self._scrub_at = now + SCRUB_INTERVAL
-            if self._machine is not None and not self._machine.scrub(SCRUB_ROWS):
-                self._stop(Halt.ROT, now)
+        if self._machine is not None:
+            self._vigil.scrub(self._machine, now)
 
     def stalled(self, duration: Duration, now: Instant) -> None:
         """The process did not run for `duration`: what it could not hear meanwhile is not held against its clients."""
@@ -297,7 +297,14 @@ class Replica:
             command = commands.decode(payload)
             master.applied(machine.apply(entry.slot, command), now, wall_ms)
             if isinstance(command.body, CheckDigest):
-                self._report_digest(entry.slot, machine, now)
+                self._compare(entry.slot, machine)
+
+    def _compare(self, slot: Slot, machine: Machine) -> None:
+        latest = self._peer.electorate.latest
+        report = self._vigil.note(slot, machine, latest)
+        for member in latest.members:
+            if member.replica != self._peer.identity.replica:
+                self._gathering.send(member.replica, report)
 
     def _carry_out(self, now: Instant) -> bool:
         """Carry out what the master's room wants; True if Paxos has something new to do."""
@@ -307,7 +314,7 @@ class Replica:
         for effect in self._master.take_effects():
             match effect:
                 case Propose(command):
-                    if not self.split:
+                    if not self._vigil.split:
                         proposed |= self._peer.propose(commands.encode(command))
                 case Deliver(stream, frames):
                     self._gathering.deliver(stream, frames)
@@ -350,9 +357,9 @@ class Replica:
         if location != self._known_location:
             self._known_location = location
             self._gathering.moved = True
-        if self._peer.expelled:
-            self._halt = Halt.EXPELLED
-        self._gathering.halt = self._halt
+        self._gathering.halt = Halt.EXPELLED if self._peer.expelled else self._vigil.halt
+        if self._gathering.halt is not None and self._peer.role is Role.MASTER:
+            self._peer.hand_over(now)
         if self._log_since_snapshot >= self._settings.snapshot_log_bytes and not self._snapshot_running:
             self.order_snapshot()
 
@@ -368,30 +375,3 @@ class Replica:
         configuration = self._peer.electorate.governing(machine.applied + 1)
         self._gathering.snapshot = SnapshotOrder(machine.applied, configuration, machine.version, machine.snapshot())
         return True
-
-    def _report_digest(self, slot: Slot, machine: Machine, now: Instant) -> None:
-        identity = self._peer.identity
-        digest = machine.digest().to_bytes(16, "big")
-        self._digests.report((identity.replica, identity.incarnation), slot, digest)
-        for member in self._peer.electorate.latest.members:
-            if member.replica != identity.replica:
-                self._gathering.send(member.replica, DigestReport(identity.incarnation, slot, digest))
-        self._judge(slot, now)
-
-    def _judge(self, slot: Slot, now: Instant) -> None:
-        if not self._peer.electorate.known:
-            return
-        match self._digests.judge(slot, self._peer.electorate.latest):
-            case Verdict.OUTVOTED:
-                self._stop(Halt.DIGEST, now)
-            case Verdict.SPLIT:
-                self.split = True
-            case Verdict.AGREED:
-                self.split = False
-            case Verdict.OPEN:
-                pass
-
-    def _stop(self, halt: Halt, now: Instant) -> None:
-        """A master hands over before it stops."""
-        self._peer.hand_over(now)
-        self._halt = halt

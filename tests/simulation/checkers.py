@@ -1,0 +1,123 @@
+"""What must hold whatever goes wrong. Each checker raises `Violation` the moment it is broken."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chubby.paxos.messages import Value
+from chubby.types.identity import Slot, Token
+from chubby.types.time import Instant
+from tests.simulation.hosts import ReplicaHost
+
+
+class Violation(AssertionError):
+    """A safety rule was broken."""
+
+
+class LogChecker:
+    """One chosen value per slot, on every replica, for ever; equal digests at equal slots (DESIGN §3)."""
+
+    def __init__(self) -> None:
+        self._chosen: dict[Slot, Value] = {}
+        self._seen: dict[tuple[int, int], Slot] = {}
+        self._digests: dict[Slot, int] = {}
+
+    def observe(self, host: ReplicaHost) -> None:
+        """Look at what a replica has applied since it was last looked at."""
+        replica = host.replica
+        if replica is None or replica.machine is None:
+            return
+        applied = replica.machine.applied
+        digest = replica.machine.digest()
+        known = self._digests.setdefault(applied, digest)
+        if known != digest:
+            raise Violation(f"{host.place} has another state than others had at slot {applied}")
+        key = (host.number, id(replica))
+        for slot in range(self._seen.get(key, applied - 1) + 1, applied + 1):
+            entry = replica.entry(slot)
+            if entry is None:
+                continue
+            if self._chosen.setdefault(slot, entry.value) != entry.value:
+                raise Violation(f"slot {slot} was chosen with two values; {host.place} has the second one")
+        self._seen[key] = applied
+
+
+class Access(msgspec.Struct, frozen=True):
+    """One read or write of a node as its client saw it: true times, and the content generation it read or made."""
+
+    client: str
+    begun: Instant
+    ended: Instant
+    generation: int
+    contents: bytes
+    wrote: bool
+
+
+class RegisterChecker:
+    """Linearizability of one node, by content generation: every answer says which generation it is about, so real
+    time and generations must agree.
+
+    An access that begins after another ended is never about an older generation; two writes are never about the
+    same one; all that speak of one generation see the same
+    content. For a single register this is all of linearizability. It covers cached reads as well: they promise
+    the same (DESIGN §5).
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._ended: list[tuple[Instant, int]] = []
+        self._contents: dict[int, bytes] = {}
+        self._written: set[int] = set()
+
+    def floor(self, begun: Instant) -> int:
+        """The newest generation that an access which ended before `begun` was about."""
+        newest = 0
+        for ended, generation in reversed(self._ended):
+            if ended < begun:
+                newest = generation
+                break
+        return newest
+
+    def add(self, access: Access) -> None:
+        """Judge one access; they come in order of their ends."""
+        floor = self.floor(access.begun)
+        least = floor + 1 if access.wrote else floor
+        if access.generation < least:
+            kind = "write" if access.wrote else "read"
+            seen = f"generation {access.generation} after {floor} was known"
+            raise Violation(f"stale {kind} of {self._path} by {access.client}: {seen}")
+        if access.wrote:
+            if access.generation in self._written:
+                raise Violation(f"two writes of {self._path} made generation {access.generation}")
+            self._written.add(access.generation)
+        contents = self._contents.setdefault(access.generation, access.contents)
+        if contents != access.contents:
+            raise Violation(f"generation {access.generation} of {self._path} has two contents")
+        newest = max(access.generation, self._ended[-1][1] if self._ended else 0)
+        self._ended.append((access.ended, newest))
+
+
+class LockChecker:
+    """Mutual exclusion in real time between those who may believe that they hold the lock, and tokens that only grow
+    (DESIGN §4, §6).
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._holder: str | None = None
+        self._token: Token = 0
+
+    def acquired(self, client: str, token: Token) -> None:
+        """`client` was told that it holds the lock."""
+        if self._holder is not None and self._holder != client:
+            raise Violation(f"{client} got {self._path} with token {token} while {self._holder} believes to hold it")
+        if token < self._token:
+            raise Violation(f"token {token} of {self._path} after {self._token}")
+        if self._holder is None and token == self._token:
+            raise Violation(f"token {token} of {self._path} for a second hold period")
+        self._holder, self._token = client, token
+
+    def left(self, client: str) -> None:
+        """`client` no longer believes to hold it: it asked to release, was told of the loss, or is dead."""
+        if self._holder == client:
+            self._holder = None

@@ -1,0 +1,238 @@
+"""A client's machine: clock, process and connections around the production session core."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+
+from chubby.client.effects import Complete, Connect, Deliver, Disconnect, Send, StateChanged
+from chubby.client.session_core import SessionCore
+from chubby.client.state import SessionState
+from chubby.types.calls import Call
+from chubby.types.events import Event
+from chubby.types.identity import CallNumber, HandleNumber
+from chubby.types.results import Answer
+from chubby.types.stream import ClientFrame, ServerFrame
+from chubby.types.time import MILLISECOND, NEVER, SECOND, Duration, Instant
+from tests.simulation.hosts import Connection, ReplicaHost
+from tests.simulation.network import Network
+from tests.simulation.world import Clock, Timer, World
+
+RESET_AFTER: Duration = 20 * SECOND
+"""A connection whose packets are lost is given up by the system after so long."""
+LOCATE: Duration = 2 * MILLISECOND
+
+
+class ClientHost:
+    """One client process with one session."""
+
+    def __init__(
+        self, world: World, network: Network, hosts: dict[str, ReplicaHost], number: int, drift_ppm: int, caching: bool
+    ) -> None:
+        """`hosts` are the replicas by client address."""
+        self.world = world
+        self.place = f"c{number}"
+        self.clock = Clock(world, drift_ppm)
+        self.chance = random.Random(world.random.getrandbits(64))
+        self.events: list[Event] = []
+        self.states: list[SessionState] = []
+        self.alive = True
+        self.paused_until: Instant = 0
+        self.on_state: Callable[[SessionState], None] = lambda state: None
+        self._network = network
+        self.hosts = hosts
+        self._waiting: dict[CallNumber, Callable[[Answer], None]] = {}
+        self._outgoing: list[ClientFrame] = []
+        self._host: ReplicaHost | None = None
+        self._stream_there: int | None = None
+        self._stream_here = 0
+        self._timer: Timer | None = None
+        self._next_handle = 0
+        self._backlog: list[Callable[[], None]] = []
+        self.core = SessionCore(self.chance.getrandbits(62) + 1, self.chance.random, caching=caching)
+
+    def start(self) -> None:
+        """Open the session."""
+        self.core.start(self.clock.now())
+        self._drain()
+
+    def new_handle(self) -> HandleNumber:
+        """A fresh handle number of this session."""
+        self._next_handle += 1
+        return self._next_handle
+
+    def call(self, call: Call, done: Callable[[Answer], None], patience: Duration | None = None) -> CallNumber | None:
+        """Make a call; `done` gets its answer, at once if the cache has it (then there is no number)."""
+        now = self.clock.now()
+        answer = self.core.cached(call, now)
+        if answer is not None:
+            done(answer)
+            return None
+        number = self.core.begin(call, now, now + patience if patience is not None else NEVER)
+        self._waiting[number] = done
+        self._drain()
+        return number
+
+    def crash(self) -> None:
+        """kill -9: the process is gone, its connections are reset."""
+        self.world.trace(f"{self.place} crashes")
+        self.alive = False
+        self._leave()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def pause(self, duration: Duration) -> None:
+        """SIGSTOP, then SIGCONT: nothing runs, inputs pile up."""
+        self.world.trace(f"{self.place} pauses for {duration / SECOND:.2f} s")
+        self.paused_until = self.world.now + duration
+        self.world.at(self.paused_until, self._resume)
+
+    def _resume(self) -> None:
+        backlog, self._backlog = self._backlog, []
+        for each in backlog:
+            each()
+        self._tick()
+
+    def _when_awake(self, action: Callable[[], None]) -> None:
+        if not self.alive:
+            return
+        if self.world.now < self.paused_until:
+            self._backlog.append(action)
+        else:
+            action()
+
+    # --- effects -------------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        while effects := self.core.effects():
+            for effect in effects:
+                match effect:
+                    case Connect(stream, address):
+                        self._connect(stream, address)
+                    case Send(stream, frame):
+                        self._send(stream, frame)
+                    case Disconnect(stream):
+                        if stream == self._stream_here:
+                            self._leave()
+                    case Complete(number, answer):
+                        self._waiting.pop(number)(answer)
+                    case Deliver(event):
+                        self.events.append(event)
+                    case StateChanged(state, _):
+                        self.world.trace(f"{self.place} is {state.value}")
+                        self.states.append(state)
+                        self.on_state(state)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self.core.wake_at()
+        self._timer = None
+        if due != NEVER and self.alive:
+            wait = max(due - self.clock.now(), 0)
+            self._timer = self.world.after(self.clock.true_delay(wait), self._tick)
+
+    def _tick(self) -> None:
+        if self.alive and self.world.now >= self.paused_until:
+            self.core.tick(self.clock.now())
+            self._drain()
+
+    # --- connections ---------------------------------------------------------------------------------------------
+
+    def _connect(self, stream: int, address: str) -> None:
+        self._leave()
+        self._stream_here = stream
+        self.world.after(LOCATE, partial(self._when_awake, partial(self._reach, stream, address)))
+
+    def _reach(self, stream: int, address: str) -> None:
+        if stream != self._stream_here:
+            return
+        host = self.hosts.get(address) or self._locate()
+        connection = Connection(partial(self._deliver, stream), partial(self._ended, stream))
+        reachable = (
+            host is not None
+            and self._network.connected(self.place, host.place)
+            and self._network.connected(host.place, self.place)
+        )
+        there = host.attach(connection) if host is not None and reachable else None
+        if there is None:
+            self.core.disconnected(stream, self.clock.now())
+        else:
+            self._host, self._stream_there = host, there
+            self.core.connected(stream, self.clock.now())
+        self._drain()
+
+    def _locate(self) -> ReplicaHost | None:
+        """Ask all replicas in parallel; the highest epoch wins."""
+        best: tuple[int, str] | None = None
+        for host in self.hosts.values():
+            if host.replica is None or self.world.now < host.paused_until:
+                continue
+            if not self._network.connected(self.place, host.place):
+                continue
+            member, epoch = host.replica.location()
+            if member is not None and (best is None or epoch > best[0]):
+                best = (epoch, member.client_address)
+        return self.hosts.get(best[1]) if best is not None else None
+
+    def _leave(self) -> None:
+        if self._host is not None and self._stream_there is not None:
+            host, there = self._host, self._stream_there
+            self._network.in_order(self.place, host.place, partial(host.detach, there))
+        self._host = self._stream_there = None
+        self._stream_here = 0
+
+    def _send(self, stream: int, frame: ClientFrame) -> None:
+        host, there = self._host, self._stream_there
+        if stream != self._stream_here or host is None or there is None:
+            return
+        if not self._network.in_order(self.place, host.place, partial(host.frames, there, (frame,))):
+            self._break_later(stream)
+
+    def _deliver(self, stream: int, frames: tuple[ServerFrame, ...]) -> None:
+        """The replica's side of this connection sends."""
+        host = self._host
+        if host is None or stream != self._stream_here:
+            return
+
+        def arrive() -> None:
+            if stream == self._stream_here:
+                self.core.received(stream, frames, self.clock.now())
+                self._drain()
+
+        if not self._network.in_order(host.place, self.place, partial(self._when_awake, arrive)):
+            self._break_later(stream)
+
+    def _ended(self, stream: int) -> None:
+        """The replica's side of this connection ended or was reset."""
+        host = self._host
+
+        def arrive() -> None:
+            if stream == self._stream_here:
+                self._host = self._stream_there = None
+                self.core.disconnected(stream, self.clock.now())
+                self._drain()
+
+        if host is not None:
+            self._network.in_order(host.place, self.place, partial(self._when_awake, arrive))
+
+    def _break_later(self, stream: int) -> None:
+        """A packet of the connection was lost: the rest waits behind it, until the system gives up."""
+
+        def broken() -> None:
+            if stream == self._stream_here:
+                self._leave()
+                self.core.disconnected(stream, self.clock.now())
+                self._drain()
+
+        self._hang(stream)
+        self.world.after(RESET_AFTER, partial(self._when_awake, broken))
+
+    def _hang(self, stream: int) -> None:
+        """Nothing more of this connection gets through, in either direction."""
+        if stream == self._stream_here and self._host is not None and self._stream_there is not None:
+            host, there = self._host, self._stream_there
+            self._host = self._stream_there = None
+            self.world.after(RESET_AFTER, partial(host.detach, there))

@@ -1,0 +1,401 @@
+"""A replica's machine: simulated disk, clock and process around the production `Replica` and the production storage."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from chubby.config.cell import CellConfig
+from chubby.daemon.founding import first_configuration, first_incarnation, first_machine
+from chubby.errors import CorruptData
+from chubby.master.settings import MasterSettings
+from chubby.namespace.commands import Limits
+from chubby.namespace.machine import Machine
+from chubby.paxos.configuration import Identity, Member
+from chubby.paxos.ready import ReadChunk, StoreChunk
+from chubby.replica.links import LinkMessage
+from chubby.replica.replica import Replica, ReplicaSettings, Surroundings
+from chubby.replica.step import Halt, Letter, SnapshotOrder, Step
+from chubby.storage.directory import Condition, DataDirectory
+from chubby.storage.life import OpenedDirectory
+from chubby.storage.snapshot_format import SnapshotHeader
+from chubby.storage.snapshot_writer import ChunkSink
+from chubby.types.identity import CellId, ReplicaId
+from chubby.types.stream import ClientFrame, ServerFrame
+from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration, Instant
+from tests.simulation.network import Network
+from tests.simulation.world import Clock, Timer, World
+from tests.storage.fake_files import FakeFiles
+
+SEGMENT = 64 * 1024
+"""Small, so that segments roll over in every run."""
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(LinkMessage)
+
+Deliver = Callable[[tuple[ServerFrame, ...]], None]
+
+
+class Connection:
+    """One client's stream at this replica."""
+
+    def __init__(self, deliver: Deliver, end: Callable[[], None]) -> None:
+        self.deliver = deliver
+        self.end = end
+
+
+class ReplicaHost:
+    """One replica's machine. `peers` is filled in by the scenario."""
+
+    def __init__(self, world: World, network: Network, config: CellConfig, cell: CellId, number: ReplicaId) -> None:
+        self.world = world
+        self.network = network
+        self.config = config
+        self.number = number
+        self.place = f"r{number}"
+        self.disk = FakeFiles()
+        self.clock = Clock(world, config.timing.clock_drift)
+        self.peers: dict[ReplicaId, ReplicaHost] = {}
+        self.replica: Replica | None = None
+        self.fsync: Duration = 150 * MICROSECOND
+        self.paused_until: Instant = 0
+        self.chance = random.Random(world.random.getrandbits(64))
+        self.observe: Callable[[ReplicaHost], None] = lambda host: None
+        self._cell = cell
+        self._life = 0
+        self._directory: DataDirectory | None = None
+        self._opened: OpenedDirectory | None = None
+        self._connections: dict[int, Connection] = {}
+        self._next_stream = 0
+        self._timer: Timer | None = None
+        self._timer_due: Instant = 0
+        self._pumping = False
+        self._backlog: list[Callable[[], None]] = []
+        self._sink: ChunkSink | None = None
+
+    # --- process -------------------------------------------------------------------------------------------------
+
+    def format(self) -> None:
+        """Make the disk that of a member of a new cell."""
+        with DataDirectory(self.disk, self.number) as directory:
+            directory.format(
+                Identity(self._cell, self.number, first_incarnation(self._cell, self.number)),
+                first_configuration(self.config, self._cell),
+                first_machine(self.config, self._cell).snapshot().slices(4096),
+                segment_size=SEGMENT,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there (it may be paused)."""
+        return self.replica is not None
+
+    def start(self) -> None:
+        """Start the process from whatever is on disk, as `chubbyd` does."""
+        assert self.replica is None, "it runs already"
+        self._life += 1
+        directory = DataDirectory(self.disk, self.number)
+        self._directory = directory
+        if directory.inspect().condition is not Condition.FORMATTED:
+            self._begin_anew(directory)
+        try:
+            opened = directory.open(segment_size=SEGMENT)
+        except CorruptData as error:
+            self.world.trace(f"{self.place} is rotten: {error}")
+            self._begin_anew(directory)
+            opened = directory.open(segment_size=SEGMENT)
+        self._opened = opened
+        machine = None
+        if opened.recovered.configuration is not None:
+            with opened.snapshots.reader(opened.recovered.snapshot) as reader:
+                machine = Machine.restore(reader.slices())
+        address = self.config.replica(self.number)
+        assert address is not None, "hosts are those of configured replicas"
+        me = Member(self.number, opened.identity.incarnation, address.peer, address.client)
+        self.replica = Replica(
+            me,
+            self._cell,
+            opened.recovered,
+            machine,
+            settings=self._settings(),
+            surroundings=Surroundings(
+                lambda: self.world.now // MILLISECOND, self.chance.random, lambda: self.chance.randbytes(32)
+            ),
+            now=self.clock.now(),
+        )
+        self.world.trace(f"{self.place} starts, incarnation {opened.identity.incarnation:x}")
+        self.pump()
+
+    def crash(self) -> None:
+        """kill -9 and power failure in one: the process is gone, what was not synced may be lost or torn."""
+        if self.replica is None:
+            return
+        self.world.trace(f"{self.place} crashes")
+        self._drop()
+        self.disk.power_loss(lambda: self.chance.random() < 0.5)
+
+    def stop(self) -> None:
+        """The process ends, the disk keeps everything."""
+        self._drop()
+        self.disk.process_crash()
+
+    def wipe(self) -> None:
+        """The disk is replaced by an empty one."""
+        assert self.replica is None, "only while the process is down"
+        self.world.trace(f"{self.place} gets an empty disk")
+        self.disk = FakeFiles()
+
+    def pause(self, duration: Duration) -> None:
+        """SIGSTOP, then SIGCONT after `duration`: nothing runs meanwhile, inputs pile up."""
+        if self.replica is None:
+            return
+        self.world.trace(f"{self.place} pauses for {duration / SECOND:.2f} s")
+        self.paused_until = self.world.now + duration
+        self.world.at(self.paused_until, partial(self._resume, self._life, duration))
+
+    def _resume(self, life: int, duration: Duration) -> None:
+        if life != self._life or self.replica is None or self.world.now < self.paused_until:
+            return
+        self.replica.stalled(duration, self.clock.now())
+        backlog, self._backlog = self._backlog, []
+        for each in backlog:
+            each()
+        self._tick(life)
+
+    def _drop(self) -> None:
+        self.replica = None
+        self._life += 1
+        self._backlog.clear()
+        self.paused_until = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        connections, self._connections = self._connections, {}
+        for connection in connections.values():
+            connection.end()
+        if self._directory is not None:
+            self._directory.close()
+        self._directory = None
+        self._opened = None
+
+    def _begin_anew(self, directory: DataDirectory) -> None:
+        directory.become_new_incarnation(
+            Identity(self._cell, self.number, self.chance.getrandbits(62) + 1), segment_size=SEGMENT
+        )
+
+    def _settings(self) -> ReplicaSettings:
+        timing = self.config.timing
+        return ReplicaSettings(
+            master=MasterSettings(
+                replica=self.number,
+                session_lease=timing.session_lease,
+                session_lease_maximum=timing.session_lease_maximum,
+                cache_lease=timing.cache_lease,
+                cache_lease_maximum=timing.cache_lease_maximum,
+                grace_period=timing.grace_period,
+                drift_ppm=timing.clock_drift,
+                limits=Limits(history=self.config.limits.history),
+            ),
+            bootstrap=tuple(each.id for each in self.config.replicas),
+            snapshot_log_bytes=self.config.storage.snapshot_log_bytes,
+            digest_interval=timing.digest_interval,
+        )
+
+    # --- inputs --------------------------------------------------------------------------------------------------
+
+    def _when_awake(self, action: Callable[[], None]) -> None:
+        """Run `action` now, or when the pause is over."""
+        if self.replica is None:
+            return
+        if self.world.now < self.paused_until:
+            self._backlog.append(action)
+        else:
+            action()
+
+    def _on_datagram(self, sender: ReplicaId, data: bytes) -> None:
+        def handle() -> None:
+            if self.replica is not None:
+                self.replica.receive(sender, _DECODER.decode(data), self.clock.now())
+                self.pump()
+
+        self._when_awake(handle)
+
+    def attach(self, connection: Connection) -> int | None:
+        """A client's connection is accepted; None if nobody is there."""
+        if self.replica is None:
+            return None
+        self._next_stream += 1
+        stream = self._next_stream
+        self._connections[stream] = connection
+        self._when_awake(partial(self._attach, stream))
+        return stream
+
+    def _attach(self, stream: int) -> None:
+        if self.replica is not None and stream in self._connections:
+            self.replica.attach(stream, "anyone", self.clock.now())
+            self.pump()
+
+    def frames(self, stream: int, frames: tuple[ClientFrame, ...]) -> None:
+        """A client's frames are here."""
+
+        def handle() -> None:
+            if self.replica is not None and stream in self._connections:
+                for frame in frames:
+                    self.replica.receive_frame(stream, frame, self.clock.now())
+                self.pump()
+
+        self._when_awake(handle)
+
+    def detach(self, stream: int) -> None:
+        """A client's connection is gone."""
+
+        def handle() -> None:
+            if self._connections.pop(stream, None) is not None and self.replica is not None:
+                self.replica.detach(stream, self.clock.now())
+                self.pump()
+
+        self._when_awake(handle)
+
+    def _tick(self, life: int) -> None:
+        if life != self._life or self.replica is None or self.world.now < self.paused_until:
+            return
+        self._timer = None
+        self.replica.tick(self.clock.now())
+        self.pump()
+
+    # --- the pump ------------------------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Take steps until there are none, and carry them out."""
+        if self._pumping:
+            return
+        self._pumping = True
+        while self.replica is not None and (step := self.replica.step(self.clock.now())) is not None:
+            self._carry_out(step)
+        self._pumping = False
+        if self.replica is not None:
+            self.observe(self)
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        assert self.replica is not None
+        due = self.replica.wake_at
+        if self._timer is not None and not self._timer.cancelled:
+            if self._timer_due == due:
+                return
+            self._timer.cancel()
+        self._timer_due = due
+        wait = max(due - self.clock.now(), 0)
+        self._timer = self.world.after(self.clock.true_delay(wait), partial(self._tick, self._life))
+
+    def _carry_out(self, step: Step) -> None:
+        self._send(step.messages)
+        for delivery in step.deliveries:
+            connection = self._connections.get(delivery.stream)
+            if connection is not None:
+                connection.deliver(delivery.frames)
+        for stream in step.ends:
+            connection = self._connections.pop(stream, None)
+            if connection is not None:
+                connection.end()
+        if step.number:
+            self.world.after(self._sync_time(), partial(self._persist, self._life, step))
+        for request in step.snapshot_requests:
+            if isinstance(request, ReadChunk):
+                self.world.after(self.fsync, partial(self._read_chunk, self._life, request))
+            else:
+                self.world.after(self.fsync, partial(self._store_chunk, self._life, request))
+        if step.snapshot is not None:
+            self.world.after(20 * self.fsync, partial(self._write_snapshot, self._life, step.snapshot))
+        if step.halt is not None and (step.halt is Halt.EXPELLED or not self.replica_is_master):
+            self._halt(step.halt)
+
+    @property
+    def replica_is_master(self) -> bool:
+        """Whether it believes in its master lease's office."""
+        return self.replica is not None and self.replica.lease_until > 0
+
+    def _sync_time(self) -> Duration:
+        return self.fsync + round(self.chance.random() * self.fsync)
+
+    def _send(self, letters: tuple[Letter, ...]) -> None:
+        encoded: dict[int, bytes] = {}
+        for letter in letters:
+            peer = self.peers.get(letter.to)
+            if peer is None:
+                continue
+            data = encoded.get(id(letter.message))
+            if data is None:
+                data = encoded[id(letter.message)] = _ENCODER.encode(letter.message)
+            self.network.datagram(self.place, peer.place, partial(peer._on_datagram, self.number, data))
+
+    def _persist(self, life: int, step: Step) -> None:
+        if life != self._life or self._opened is None or self.replica is None:
+            return
+        if self.world.now < self.paused_until:
+            self._backlog.append(partial(self._persist, life, step))
+            return
+        self._opened.wal.append(step.records)
+        self._opened.wal.tend()
+        self.replica.persisted(step.number, self.clock.now())
+        self._send(step.gated)
+        self.pump()
+
+    def _read_chunk(self, life: int, request: ReadChunk) -> None:
+        if life != self._life or self._opened is None or self.replica is None:
+            return
+        chunk = self._opened.snapshots.read_chunk(request.slot, request.offset, 4096)
+        if chunk is None:
+            self.replica.snapshot_gone(request.to)
+        else:
+            self._send((Letter(request.to, chunk),))
+        self.pump()
+
+    def _store_chunk(self, life: int, request: StoreChunk) -> None:
+        if life != self._life or self._opened is None or self.replica is None:
+            return
+        snapshots = self._opened.snapshots
+        now = self.clock.now()
+        try:
+            if request.offset == 0:
+                self._sink = snapshots.sink(request.slot, request.size)
+            assert self._sink is not None, "chunks come in order"
+            self._sink.store(request.offset, request.data)
+            if not self._sink.complete:
+                self.replica.chunk_stored(request.slot, now)
+            else:
+                self._sink.install()
+                with snapshots.reader(request.slot) as reader:
+                    machine = Machine.restore(reader.slices())
+                    configuration = reader.header.configuration
+                self._opened.prune()
+                self.world.trace(f"{self.place} installs a snapshot at slot {request.slot}")
+                self.replica.snapshot_installed(request.slot, request.size, configuration, machine, now)
+        except CorruptData as error:
+            self.world.trace(f"{self.place} rejects a snapshot: {error}")
+            self.replica.snapshot_rejected(now)
+        self.pump()
+
+    def _write_snapshot(self, life: int, order: SnapshotOrder) -> None:
+        if life != self._life or self._opened is None or self.replica is None:
+            return
+        header = SnapshotHeader(self._cell, order.slot, order.configuration, order.version)
+        writer = self._opened.snapshots.begin(header)
+        for piece in order.content.slices(4096):
+            writer.write(piece)
+        writer.finish()
+        self._opened.prune()
+        self.world.trace(f"{self.place} wrote a snapshot at slot {order.slot}")
+        self.replica.snapshot_taken(order.slot, self._opened.snapshots.facts(order.slot).size)
+        self.pump()
+
+    def _halt(self, halt: Halt) -> None:
+        self.world.trace(f"{self.place} halts: {halt.value}")
+        self._drop()
+        if halt is not Halt.EXPELLED:
+            with DataDirectory(self.disk, self.number) as directory:
+                self._begin_anew(directory)
+            self.start()

@@ -1,0 +1,75 @@
+"""The network between hosts. Replica links are datagrams in the worst case: late, lost, doubled, out of order. Client
+streams keep order and break as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from chubby.types.time import MICROSECOND, MILLISECOND, Duration
+from tests.simulation.world import World
+
+Place = str
+"""A host: "r1" ... for replicas, "c1" ... for clients."""
+
+
+class Weather(msgspec.Struct, frozen=True):
+    """How bad the network is: probabilities per message, delays."""
+
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    delay: Duration = 200 * MICROSECOND
+    spread: Duration = 300 * MICROSECOND
+
+
+class Network:
+    """Carries callbacks from place to place, or does not."""
+
+    def __init__(self, world: World, weather: Weather) -> None:
+        self._world = world
+        self.weather = weather
+        self._cut: set[tuple[Place, Place]] = set()
+        self._arrivals: dict[tuple[Place, Place], int] = {}
+        self.lost = 0
+
+    def cut(self, source: Place, target: Place) -> None:
+        """Nothing gets from `source` to `target` any more (the other way may still work)."""
+        self._cut.add((source, target))
+
+    def heal(self) -> None:
+        """All cuts are mended."""
+        self._cut.clear()
+
+    def connected(self, source: Place, target: Place) -> bool:
+        """Whether messages get through."""
+        return (source, target) not in self._cut
+
+    def datagram(self, source: Place, target: Place, deliver: Callable[[], None]) -> None:
+        """Carry a message that may be lost, doubled or overtaken."""
+        weather, chance = self.weather, self._world.random
+        if not self.connected(source, target) or chance.random() < weather.loss:
+            self.lost += 1
+            return
+        in_order = chance.random() >= weather.reorder
+        self._world.at(self._arrival(source, target, in_order), deliver)
+        if chance.random() < weather.duplicate:
+            self._world.at(self._arrival(source, target, in_order=False), deliver)
+
+    def in_order(self, source: Place, target: Place, deliver: Callable[[], None]) -> bool:
+        """Carry a part of a connection: in order, or not at all (then the connection hangs); whether it will arrive."""
+        if not self.connected(source, target):
+            self.lost += 1
+            return False
+        self._world.at(self._arrival(source, target, in_order=True), deliver)
+        return True
+
+    def _arrival(self, source: Place, target: Place, in_order: bool) -> int:
+        delay = self.weather.delay + round(self._world.random.random() * self.weather.spread)
+        if not in_order:
+            return self._world.now + delay + round(self._world.random.random() * 50 * MILLISECOND)
+        arrival = max(self._world.now + delay, self._arrivals.get((source, target), 0))
+        self._arrivals[source, target] = arrival
+        return arrival

@@ -1,0 +1,141 @@
+"""One seed, one run, one verdict."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chubby.config.cell import CellConfig, ReplicaConfig, Storage, Timing
+from chubby.types.time import MILLISECOND, SECOND, Duration
+from tests.simulation.checkers import LockChecker, LogChecker, RegisterChecker, Violation
+from tests.simulation.clients import ClientHost
+from tests.simulation.faults import Faults
+from tests.simulation.hosts import ReplicaHost
+from tests.simulation.network import Network, Weather
+from tests.simulation.workload import Actor, Counts
+from tests.simulation.world import START, World
+
+CELL = 0xC0FFEE
+RECOVERY: Duration = 90 * SECOND
+"""Virtual time after the faults stop within which everybody must be served again."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """How a run ended, and how much happened in it."""
+
+    seed: int
+    simulated: Duration
+    counts: Counts
+    trace_hash: str
+
+
+def configuration(replicas: int) -> CellConfig:
+    """A cell with short leases, so that runs are cheap, and little log between snapshots."""
+    return CellConfig(
+        name="simulated",
+        replicas=tuple(
+            ReplicaConfig(number, f"10.0.0.{number}:1", f"10.0.0.{number}:2") for number in range(1, replicas + 1)
+        ),
+        storage=Storage("/simulated", snapshot_log_bytes=30_000),
+        timing=Timing(
+            session_lease=4 * SECOND,
+            session_lease_maximum=8 * SECOND,
+            cache_lease=2 * SECOND,
+            cache_lease_maximum=4 * SECOND,
+            grace_period=15 * SECOND,
+            digest_interval=5 * SECOND,
+        ),
+    )
+
+
+class Scenario:
+    """Five replicas, a few clients, faults for a while, then calm."""
+
+    def __init__(self, seed: int, tracing: bool = False, duration: Duration = 60 * SECOND) -> None:
+        self.world = World(seed, tracing)
+        chance = self.world.random
+        self.duration = duration
+        config = configuration(chance.choice((3, 5, 5, 5)))
+        self.network = Network(self.world, Weather())
+        self.hosts = [ReplicaHost(self.world, self.network, config, CELL, each.id) for each in config.replicas]
+        for host in self.hosts:
+            host.peers = {other.number: other for other in self.hosts if other is not host}
+        self.log = LogChecker()
+        by_address = {each.client: host for each, host in zip(config.replicas, self.hosts, strict=True)}
+        drift = config.timing.clock_drift
+        count = chance.randint(2, 6)
+        self.clients = [
+            ClientHost(self.world, self.network, by_address, number, drift, caching=chance.random() < 0.8)
+            for number in range(1, count + 1)
+        ]
+        self.registers = {path: RegisterChecker(path) for path in ("/a", "/b")}
+        self.locks = {path: LockChecker(path) for path in ("/l",)}
+        self.counts = Counts()
+        pace = round(chance.choice((5, 20, 100)) * MILLISECOND)
+        self.actors = [
+            Actor(self.world, client, self.registers, self.locks, pace, self.counts) for client in self.clients
+        ]
+        for client, actor in zip(self.clients, self.actors, strict=True):
+            crash = client.crash
+
+            def died(crash: object = crash, actor: Actor = actor) -> None:
+                assert callable(crash)
+                crash()
+                actor.died()
+
+            client.crash = died  # type: ignore[method-assign]  # the actor dies with its process
+        self.faults = Faults(self.world, self.network, self.hosts, self.clients)
+
+    def run(self) -> Verdict:
+        """Run to the end. Raises `Violation`, or whatever broke."""
+        world = self.world
+        for host in self.hosts:
+            host.observe = self.log.observe
+            host.format()
+            host.start()
+        for client, actor in zip(self.clients, self.actors, strict=True):
+            client.start()
+            actor.start()
+        self.faults.start()
+        world.run(START + self.duration)
+        world.trace("calm")
+        self.faults.stop()
+        self._recover()
+        return Verdict(world.seed, world.now - START, self.counts, world.trace_hash)
+
+    def _recover(self) -> None:
+        """Liveness: a fresh client is served, and all replicas catch up, within bounded time."""
+        world = self.world
+        calm = world.now
+        fresh = ClientHost(world, self.network, dict(self.clients[0].hosts), len(self.clients) + 1, 1000, caching=False)
+        counts = Counts()
+        actor = Actor(world, fresh, self.registers, {}, 50 * MILLISECOND, counts)
+        fresh.start()
+        actor.start()
+        while world.now < calm + RECOVERY:
+            world.run(world.now + SECOND)
+            if counts.writes >= 3 and counts.reads >= 3 and self._all_equal():
+                return
+        raise Violation(
+            f"no recovery: {counts} by a fresh client, "
+            + ", ".join(f"{host.place} {_standing(host)}" for host in self.hosts)
+        )
+
+    def _all_equal(self) -> bool:
+        standings = [host.replica.peer_status(host.clock.now()) for host in self.hosts if host.replica is not None]
+        if len(standings) < len(self.hosts):
+            return False
+        newest = max(each.chosen for each in standings)
+        return all(
+            each.configuration is not None
+            and len(each.configuration.voters) == len(self.hosts)
+            and each.chosen >= newest - 100
+            for each in standings
+        )
+
+
+def _standing(host: ReplicaHost) -> str:
+    if host.replica is None:
+        return "down"
+    status = host.replica.peer_status(host.clock.now())
+    voters = len(status.configuration.voters) if status.configuration is not None else 0
+    return f"{status.role.value} chosen {status.chosen} of {voters} voters, master {status.master}"

@@ -1,0 +1,90 @@
+"""Virtual time: a queue of callbacks, one seeded generator, and a trace whose hash names the run."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import random
+from collections.abc import Callable
+
+from chubby.types.time import Duration, Instant, to_seconds
+
+START: Instant = 1_000_000_000_000
+"""True time at the start: well above zero, as on a machine that has been up for a while."""
+
+
+class Timer:
+    """A callback that will run, unless it is cancelled before."""
+
+    __slots__ = ("callback", "cancelled")
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Do not run it."""
+        self.cancelled = True
+
+
+class World:
+    """True time and chance. Hosts have clocks of their own, see `Clock`."""
+
+    def __init__(self, seed: int, tracing: bool = False) -> None:
+        """`tracing` prints each line of the trace."""
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.now: Instant = START
+        self._queue: list[tuple[Instant, int, Timer]] = []
+        self._count = 0
+        self._tracing = tracing
+        self._hash = hashlib.blake2b(digest_size=8)
+
+    def after(self, delay: Duration, callback: Callable[[], None]) -> Timer:
+        """Run `callback` when `delay` has passed."""
+        return self.at(self.now + max(delay, 0), callback)
+
+    def at(self, when: Instant, callback: Callable[[], None]) -> Timer:
+        """Run `callback` at true time `when`, or now if that is past."""
+        timer = Timer(callback)
+        self._count += 1
+        heapq.heappush(self._queue, (max(when, self.now), self._count, timer))
+        return timer
+
+    def run(self, until: Instant) -> None:
+        """Let true time pass until `until`."""
+        queue = self._queue
+        while queue and queue[0][0] <= until:
+            self.now, _, timer = heapq.heappop(queue)
+            if not timer.cancelled:
+                timer.callback()
+        self.now = until
+
+    def trace(self, line: str) -> None:
+        """Note what happens: hashed always, printed when tracing."""
+        self._hash.update(f"{self.now} {line}\n".encode())
+        if self._tracing:
+            print(f"{to_seconds(self.now - START):10.6f}  {line}")
+
+    @property
+    def trace_hash(self) -> str:
+        """Names all that happened so far."""
+        return self._hash.hexdigest()
+
+
+class Clock:
+    """One host's CLOCK_BOOTTIME: an offset of its own, and a rate within the bound that the cell agreed upon."""
+
+    def __init__(self, world: World, drift_ppm: int) -> None:
+        """The rate is drawn once for the host."""
+        self._world = world
+        self._offset = world.random.randrange(10**9, 10**15)
+        self._ppm = world.random.randint(-drift_ppm, drift_ppm)
+
+    def now(self) -> Instant:
+        """What the host reads."""
+        return self._offset + (self._world.now - START) * (1_000_000 + self._ppm) // 1_000_000
+
+    def true_delay(self, wait: Duration) -> Duration:
+        """How much true time passes until this clock has advanced by `wait` (rounded up)."""
+        return -(-wait * 1_000_000 // (1_000_000 + self._ppm))
