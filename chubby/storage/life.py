@@ -111,6 +111,8 @@ def take_up(life: Files, identity: Identity, segment_size: int = SEGMENT_SIZE) -
     replayed = replay(life, identity, manifest, audit.base, trust_chosen=not audit.fell_back)
     if audit.rotten:
         snapshots.let_go(audit.rotten, doubted=replayed.sequence if audit.fell_back else 0)
+    # Before as well as after: a start that is cut short over and over must not fill the disk with its leavings.
+    _remove_debris(life, manifest)
     wal = Wal(life, identity, manifest, replayed, segment_size)
     try:
         _remove_debris(life, manifest)
@@ -137,15 +139,17 @@ def _recovered(snapshots: SnapshotStore, audit: Audit, replayed: Replayed) -> Re
 
 
 def _remove_debris(life: Files, manifest: Manifest) -> None:
-    """Remove what interrupted attempts left: everything the manifest does not name."""
+    """Remove, for good, what interrupted attempts left: everything the manifest does not name."""
     contents = manifest.contents
     named = {MANIFEST, IDENTITY, WAL, SNAPSHOTS}
     named.update(map(segment_name, contents.segments))
     named.update(map(snapshot_name, contents.snapshots))
     for folder in (ROOT, WAL, SNAPSHOTS):
-        for name in life.names(folder):
-            if join(folder, name) not in named and not name.endswith(ROTTEN):
-                remove_tree(life, join(folder, name))
+        debris = [name for name in life.names(folder) if join(folder, name) not in named and not name.endswith(ROTTEN)]
+        for name in debris:
+            remove_tree(life, join(folder, name))
+        if debris:
+            life.sync_directory(folder)
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
