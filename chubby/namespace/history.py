@@ -49,7 +49,7 @@ class History:
     def trim(self) -> None:
         """Forget the oldest changes beyond the limit."""
         register = self._register
-        for number in range(self.first, register.changes - max(register.limits.history, 0)):
+        for number in range(self.first, register.changes - register.limits.history):
             register.forgotten = self.table.drop(number).revision
 
     def since(self, revision: Revision) -> tuple[Change, ...] | None:

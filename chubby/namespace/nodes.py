@@ -78,7 +78,8 @@ class Node(msgspec.Struct, frozen=True, gc=False, array_like=True):
     @property
     def size(self) -> int:
         """Bytes that count against `Limits.total_bytes`: content plus attributes."""
-        return self.stat.length + attributes_size(self.stat.attributes)
+        stat = self.stat
+        return stat.length + attributes_size(stat.attributes) if stat.attributes else stat.length
 
 
 def new_node(create: Create, acl: AclNames, *, instance: int, revision: Revision, time_ms: int) -> Node:
@@ -169,8 +170,6 @@ def checksum_of(contents: bytes) -> int:
 
 def attributes_size(attributes: Mapping[str, bytes]) -> int:
     """Bytes of names and values, which is what `ATTRIBUTES_LIMIT` and `Limits.total_bytes` count."""
-    if not attributes:
-        return 0
     return sum(len(name.encode()) + len(value) for name, value in attributes.items())
 
 

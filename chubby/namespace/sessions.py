@@ -99,14 +99,8 @@ class Sessions:
         row = self.table.rows[session]
         if acknowledged <= row.acknowledged:
             return row
-        numbers = self._numbers.get(session)
-        if numbers is not None:
-            if acknowledged - row.acknowledged <= len(numbers):
-                answered = [number for number in range(row.acknowledged + 1, acknowledged + 1) if number in numbers]
-            else:
-                answered = [number for number in numbers if number <= acknowledged]
-            for number in answered:
-                self._forget(session, number)
+        for number in self._answered(session, row.acknowledged, acknowledged):
+            self._forget(session, number)
         row = msgspec.structs.replace(row, acknowledged=acknowledged)
         self.table.put(session, row)
         return row
@@ -138,6 +132,13 @@ class Sessions:
     def _index_session(self, session: SessionId, row: SessionRow) -> None:
         self.ids.add(session)
         self._by_nonce[row.principal, row.nonce] = session
+
+    def _answered(self, session: SessionId, before: CallNumber, now: CallNumber) -> list[CallNumber]:
+        """The stored numbers above `before`, up to `now`. Looks at whatever is fewer: numbers between, or stored ones."""
+        numbers = self._numbers.get(session, {})
+        if now - before <= len(numbers):
+            return [number for number in range(before + 1, now + 1) if number in numbers]
+        return [number for number in numbers if number <= now]
 
     def _forget(self, session: SessionId, number: CallNumber) -> None:
         self.replies.drop((session, number))

@@ -29,12 +29,13 @@ R = TypeVar("R")
 
 MODULUS: Final = 1 << 128
 
-_ENCODER = msgspec.msgpack.Encoder()
+_encode = msgspec.msgpack.Encoder().encode
+_blake2b = hashlib.blake2b
 
 
 def mark_of(item: object) -> int:
     """128 bits of BLAKE2b over the canonical encoding of `item` (whose maps must have one order of their own)."""
-    return int.from_bytes(hashlib.blake2b(_ENCODER.encode(item), digest_size=16).digest(), "big")
+    return int.from_bytes(_blake2b(_encode(item), digest_size=16).digest(), "big")
 
 
 class AnyTable(Protocol):
