@@ -52,7 +52,7 @@ class NativeFrontend:
         self._principal_of = principal_of
         self._counters = Counters()
         self._queries = Queries(door, self._settings, self._counters)
-        self._streams: dict[SessionStream, None] = {}
+        self._streams: dict[SessionStream, asyncio.Task[None] | None] = {}
         self._stopped: ChubbyError | None = None
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -105,6 +105,9 @@ class NativeFrontend:
             async with asyncio.timeout(grace):
                 await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)
+        # gRPC has cancelled what was left, and does not wait for it to have ended.
+        if tasks := [task for task in self._streams.values() if task is not None]:
+            await asyncio.wait(tasks)
 
     def statistics(self) -> Statistics:
         """What has been counted, as of now."""
@@ -128,7 +131,7 @@ class NativeFrontend:
         except ChubbyError as error:
             await abort(context, error)
         stream = SessionStream(self._door, context, principal, settings, self._counters)
-        self._streams[stream] = None
+        self._streams[stream] = asyncio.current_task()
         try:
             await stream.run()
         finally:
