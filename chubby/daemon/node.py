@@ -342,8 +342,6 @@ class Node:
             logger.info("master is %s, epoch %d", f"replica {after.master}" if after.master else "unknown", after.epoch)
 
     def _halt(self, halt: Halt) -> None:
-        if halt is not Halt.EXPELLED and self.replica.lease_until:
-            return  # a master hands over first
         logger.error("replica %d halts: %s", self.identity.replica, halt.value)
         self._closing = True
         if not self._ended.done():

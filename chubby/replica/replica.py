@@ -82,6 +82,7 @@ class Replica:
         self._log_since_snapshot = 0
         self._snapshot_running = False
         self._digest_at: Instant = NEVER
+        self._halted = False
 
     # --- what others may look at ---------------------------------------------------------------------------------
 
@@ -357,9 +358,12 @@ class Replica:
         if location != self._known_location:
             self._known_location = location
             self._gathering.moved = True
-        self._gathering.halt = Halt.EXPELLED if self._peer.expelled else self._vigil.halt
-        if self._gathering.halt is not None and self._peer.role is Role.MASTER:
+        halt = Halt.EXPELLED if self._peer.expelled else self._vigil.halt
+        if halt is not None and self._peer.role is Role.MASTER:
             self._peer.hand_over(now)
+        elif halt is not None and not self._halted:
+            self._halted = True
+            self._gathering.halt = halt
         if self._log_since_snapshot >= self._settings.snapshot_log_bytes and not self._snapshot_running:
             self.order_snapshot()
 

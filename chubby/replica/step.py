@@ -69,3 +69,4 @@ class Step(msgspec.Struct, frozen=True):
     moved: bool = False
     """Whether who is master, or its epoch, changed: followers of the location want to know."""
     halt: Halt | None = None
+    """Set once, when this replica must be stopped; a master has handed over before."""

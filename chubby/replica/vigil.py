@@ -1,4 +1,4 @@
-"""Watching over one's own state: digests against the other replicas, a slow scrub against rot in memory (DESIGN §3 Digest)."""
+"""Watching over one's own state: digests against the others', a slow scrub against rot in memory (DESIGN §3)."""
 
 from __future__ import annotations
 

@@ -310,7 +310,7 @@ class ReplicaHost:
                 self.world.after(self.fsync, partial(self._store_chunk, self._life, request))
         if step.snapshot is not None:
             self.world.after(20 * self.fsync, partial(self._write_snapshot, self._life, step.snapshot))
-        if step.halt is not None and (step.halt is Halt.EXPELLED or not self.replica_is_master):
+        if step.halt is not None:
             self._halt(step.halt)
 
     @property
