@@ -209,7 +209,24 @@ class Machine:
         views = (self.session(session) for session in ids.islice(start, start + limit))
         return tuple(view for view in views if view is not None), start + limit < len(ids)
 
-    def session_ids(self) -> Iterable[SessionId]:
+    def locks_of(self, session: SessionId) -> tuple[tuple[str, LockOwner], ...]:
+        """Every lock that the session holds or waits for, with its owner, in order of paths."""
+        places = self._state.locks.book.places_of(session)
+        return tuple((path, LockOwner(session, handle)) for path, handle in places)
+
+    def opened_by(self, session: SessionId) -> tuple[tuple[str, LockOwner], ...]:
+        """Every ephemeral in whose open-set the session is, with the member, in order of paths. Handle 0: itself."""
+        return tuple(self._state.tree.opened_by(session))
+
+    def open_count(self, path: str) -> int:
+        """How many members the open-set of an ephemeral has; 0 for any other path."""
+        return self._state.tree.open_count(path)
+
+    def has_open(self, path: str, owner: LockOwner) -> bool:
+        """Whether this owner is in the open-set of the node."""
+        return self._state.tree.has_open(path, owner)
+
+    def session_ids(self) -> tuple[SessionId, ...]:
         """The ids of all live sessions, ascending."""
         return tuple(self._state.sessions.ids)
 
@@ -229,6 +246,11 @@ class Machine:
     def history_since(self, revision: Revision) -> tuple[Change, ...] | None:
         """All changes above `revision`; None if some of them are forgotten."""
         return self._state.history.since(revision)
+
+    @property
+    def forgotten(self) -> Revision:
+        """The lowest revision for which `history_since` is not None."""
+        return self._state.register.forgotten
 
     def admits(self, acl: str, principal: str) -> bool:
         """Whether the access-control list of that name admits the principal."""
