@@ -1,0 +1,1 @@
+"""Real processes on loopback: five `chubbyd`s, real disks, real clients, kill -9."""
