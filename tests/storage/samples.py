@@ -102,8 +102,12 @@ def same_log(found: Recovered, wanted: Recovered) -> bool:
 
 def _payloads() -> st.SearchStrategy[bytes]:
     """Small ones, long runs of one byte (zeros above all), and mixtures: what could look like an unwritten sector."""
-    runs = st.builds(lambda byte, count: bytes((byte,)) * count, st.sampled_from([0, 0, 0xA5, 0xFF]), st.integers(1, 2000))
-    return st.one_of(st.binary(max_size=60), runs, st.lists(st.one_of(runs, st.binary(max_size=9)), max_size=4).map(b"".join))
+    runs = st.builds(
+        lambda byte, count: bytes((byte,)) * count, st.sampled_from([0, 0, 0xA5, 0xFF]), st.integers(1, 2000)
+    )
+    return st.one_of(
+        st.binary(max_size=60), runs, st.lists(st.one_of(runs, st.binary(max_size=9)), max_size=4).map(b"".join)
+    )
 
 
 def records() -> st.SearchStrategy[Record]:
