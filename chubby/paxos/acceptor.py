@@ -60,8 +60,13 @@ class Acceptor:
         self.silent_until = now + recovered.lease_bound
         self.grant = LeaseGrant()
         self._bound_synced = True
+        self._may_be_voter = False
         self._votes: list[Slot] = []
         self._votes_for: Accept | None = None
+        self._votes_lease: Duration = 0
+        if recovered.snapshot and self.is_voter:
+            # It may have crashed between installing the snapshot that made it a voter and noting the bound.
+            self.silent_until = max(self.silent_until, now + electorate.latest.master_lease)
 
     @property
     def is_voter(self) -> bool:
@@ -97,7 +102,7 @@ class Acceptor:
     def on_prepare(self, sender: ReplicaId, message: Prepare, now: Instant) -> None:
         """Promise, or say why not. What is told about accepted entries is fixed at this moment."""
         ballot = message.ballot
-        if ballot.replica != sender or not self.is_voter:
+        if ballot.replica != sender or not self._may_vote(now):
             return
         wait = self.bound_against(sender, now)
         if wait > 0:
@@ -120,36 +125,48 @@ class Acceptor:
         slot = message.slot
         if slot > self._log.chosen + FAR_AHEAD:
             return True
+        self._promise(message.ballot)
         if slot >= self._log.first:
-            self.promised = max(self.promised, message.ballot)
             entry = Entry(slot, message.ballot, message.value)
             self._log.accept(entry)
             self._outbox.persist(AcceptedRecord(entry))
         if self._votes_for is not None and self._votes_for.ballot != message.ballot:
             self.flush_votes()
+        lease = self._bind(message.ballot, now)
+        self._votes_lease = min(lease, self._votes_lease) if self._votes else lease
         self._votes.append(slot)
         self._votes_for = message
-        self._bind(message.ballot, now)
         return True
 
     def on_heartbeat(self, sender: ReplicaId, message: Heartbeat, now: Instant) -> bool:
-        """Grant the master lease; True if the sender is a master to follow."""
+        """Grant the master lease; True if the sender is a master to follow.
+
+        A learner's answer is gated: it is promoted by the `chosen` it tells, which is to survive a crash.
+        """
         if not self._admits(sender, message.ballot, now):
             return False
         synced = message.ballot == self.promised and self._bound_synced
         self._promise(message.ballot)
         lease = self._bind(message.ballot, now)
         reply = HeartbeatReply(message.ballot, self._identity.incarnation, self._log.chosen, message.sent_at, lease)
-        if synced and self._bound_synced:
+        if synced and self._bound_synced and self.is_voter:
             self._outbox.send(sender, reply)
         else:
             self._outbox.gate(sender, reply)
         return True
 
-    def on_release(self, sender: ReplicaId, message: LeaseRelease) -> None:
-        """The master gives back its lease and never uses the ballot again."""
+    def on_release(self, sender: ReplicaId, message: LeaseRelease, now: Instant) -> bool:
+        """The master gives back its lease and never uses the ballot again; True if that leaves us bound to nobody."""
         if message.ballot.replica == sender:
-            self.grant.release(sender)
+            self.grant.release(message.ballot)
+        return now >= self.grant.until
+
+    def learned(self, ballot: Ballot) -> None:
+        """An entry of `ballot` is held as chosen. Holding one implies a promise of its ballot (after a restart anyway):
+        an older proposer, whose value lost, must not write over it.
+        """
+        if ballot > self.promised:
+            self._promise(ballot)
 
     def flush_votes(self) -> None:
         """Put all votes of this step into one Accepted, gated on their records."""
@@ -162,7 +179,7 @@ class Acceptor:
             tuple(self._votes),
             self._log.chosen,
             last.sent_at,
-            self._electorate.latest.master_lease if self._electorate.known else 0,
+            self._votes_lease,
         )
         self._outbox.gate(last.ballot.replica, vote)
         self._votes.clear()
@@ -175,14 +192,28 @@ class Acceptor:
     # --- common --------------------------------------------------------------------------------------------------
 
     def _admits(self, sender: ReplicaId, ballot: Ballot, now: Instant) -> bool:
-        """Whether a master's message is to be followed: from whom it says, of no lower ballot, and no other lease
-        binds us.
+        """Whether a master's message is to be followed: from whom it says, of no lower ballot nor one given back,
+        and no other lease binds us.
         """
-        if ballot.replica != sender or self.grant.binds_against(sender, now):
+        if ballot.replica != sender or self.grant.binds_against(sender, now) or self.grant.is_released(ballot):
             return False
         if ballot < self.promised:
             self._nack(sender, ballot, NackReason.BALLOT)
             return False
+        return True
+
+    def _may_vote(self, now: Instant) -> bool:
+        """Whether to answer a Prepare. A learner that is asked may have been promoted in a slot it does not know to be
+        chosen: only voters are asked, and the candidate may need it to find that out. It answers once it has waited
+        like one that was promoted; whether its promise counts is for the configuration to say.
+        """
+        if self.is_voter:
+            return True
+        if not self._electorate.is_member(self._identity.replica, self._identity.incarnation):
+            return False
+        if not self._may_be_voter:
+            self._may_be_voter = True
+            self.promoted(now)
         return True
 
     def _promise(self, ballot: Ballot) -> None:
@@ -197,7 +228,7 @@ class Acceptor:
             return 0
         lease = self._electorate.latest.master_lease
         self._raise_bound(lease)
-        self.grant.renew(ballot.replica, now + lease)
+        self.grant.renew(ballot, now + lease)
         return lease
 
     def _raise_bound(self, lease: Duration) -> None:

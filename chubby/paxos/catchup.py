@@ -45,7 +45,7 @@ class CatchingUp:
     def missing(self, source: ReplicaId, upto: Slot, now: Instant) -> None:
         """`source` knows slots up to `upto` to be chosen and we do not."""
         self._target = max(self._target, upto)
-        if self.under_way and self.retry_at == NEVER and source != self._me:
+        if self.under_way and self.retry_at == NEVER and self._offer is None and source != self._me:
             self._ask(source, now)
 
     def on_entries(self, sender: ReplicaId, message: Entries, now: Instant) -> None:
@@ -63,6 +63,8 @@ class CatchingUp:
         self._target = max(self._target, message.chosen)
         if sender != self._source or message.slot <= self._log.chosen or self._installing:
             return
+        if self._offer is not None and (message.slot, message.size) == (self._offer.slot, self._offer.size):
+            return  # the very snapshot that is being fetched
         self._offer = message
         self._offset = 0
         self._fetch(now)
@@ -96,6 +98,9 @@ class CatchingUp:
         if now < self.retry_at or not others:
             return
         self._offer = None
+        if not self.under_way:
+            self._rest()
+            return
         later = [replica for replica in others if replica > self._source]
         self._ask(later[0] if later else others[0], now)
 

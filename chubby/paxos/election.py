@@ -26,6 +26,8 @@ RANK_DELAY: Duration = 50 * MILLISECOND
 """Replicas stand one after the other, this far apart, plus jitter of as much."""
 CANVASS_TIMEOUT: Duration = 250 * MILLISECOND
 PREPARE_TIMEOUT: Duration = 500 * MILLISECOND
+"""Doubles with every candidacy without a result, up to eight times as long: where all disks are slow, somebody must
+still get through."""
 
 TRANSITIONS: dict[Role, frozenset[Role]] = {
     Role.LEARNER: frozenset({Role.FOLLOWER}),
@@ -47,6 +49,7 @@ class Election:
         self._jitter = jitter
         self._willing: set[Vote] = set()
         self._asked_round = 0
+        self._attempts = 0
         self.round = 0
         self.stand_at: Instant = NEVER
         self.give_up_at: Instant = NEVER
@@ -79,13 +82,18 @@ class Election:
     def next_ballot_round(self, now: Instant) -> int:
         """The round for phase 1, which is given up when it lasts too long."""
         self.round += 1
-        self.give_up_at = now + PREPARE_TIMEOUT + round(self._jitter() * RANK_DELAY)
+        self.give_up_at = now + (PREPARE_TIMEOUT << min(self._attempts, 3)) + round(self._jitter() * RANK_DELAY)
+        self._attempts += 1
         return self.round
 
     def settled(self) -> None:
         """No candidacy is under way."""
         self._willing.clear()
         self.give_up_at = NEVER
+
+    def decided(self) -> None:
+        """There is a master: the next candidacy begins with little patience again."""
+        self._attempts = 0
 
     def _turn(self) -> Duration:
         voters = self._electorate.latest.voters if self._electorate.known else ()

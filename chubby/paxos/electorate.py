@@ -38,6 +38,13 @@ class Electorate:
         """The slot that holds the newest chosen configuration."""
         return self._changes[-1][0]
 
+    def is_member(self, replica: ReplicaId, incarnation: Incarnation) -> bool:
+        """Whether the newest configuration names this very incarnation, as a voter or a learner."""
+        if not self.known:
+            return False
+        member = self.latest.member(replica)
+        return member is not None and member.incarnation == incarnation
+
     def governing(self, slot: Slot) -> Configuration:
         """The configuration that governs `slot`."""
         return self._changes[self._index(slot)][1]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from chubby.paxos.electorate import Electorate
 from chubby.paxos.log import Log
-from chubby.paxos.messages import Ballot, Entry, ValueKind, configuration_of
+from chubby.paxos.messages import NO_BALLOT, Ballot, Entry, ValueKind, configuration_of
 from chubby.paxos.outbox import Outbox
 from chubby.paxos.ready import AcceptedRecord, ChosenRecord
 from chubby.types.identity import Slot
@@ -37,16 +37,23 @@ class Learner:
             self._report(entry)
         return self._log.chosen >= upto
 
-    def learn(self, entries: Iterable[Entry]) -> None:
-        """These entries are chosen, whatever was accepted here before; those that are not next in line are left out."""
+    def learn(self, entries: Iterable[Entry]) -> Ballot:
+        """These entries are chosen, whatever was accepted here before; those that are not next in line are left out.
+        Returns the highest ballot among those learned.
+        """
+        highest = NO_BALLOT
         for entry in entries:
             if entry.slot != self._log.chosen + 1:
                 continue
             held = self._log.get(entry.slot)
-            if held is None or held.ballot != entry.ballot:
+            if held is None or held.ballot < entry.ballot:
                 self._outbox.persist(AcceptedRecord(entry))
-            self._log.choose(entry)
-            self._report(entry)
+                held = entry
+            assert held.value == entry.value, "what was accepted at or above the ballot of a chosen entry is that entry"
+            self._log.choose(held)
+            self._report(held)
+            highest = max(highest, held.ballot)
+        return highest
 
     def record(self) -> None:
         """Note on disk how far the log is chosen, along with other records: it saves work after a restart, nothing

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from chubby.paxos.configuration import Configuration
 from chubby.paxos.electorate import Vote
+from chubby.paxos.messages import NO_BALLOT, Ballot
 from chubby.types.identity import ReplicaId
 from chubby.types.time import Duration, Instant
 
@@ -25,22 +26,30 @@ class LeaseGrant:
 
     def __init__(self) -> None:
         """Bound to nobody."""
-        self.replica: ReplicaId = 0
+        self.ballot: Ballot = NO_BALLOT
         self.until: Instant = 0
+        self._released: Ballot = NO_BALLOT
 
-    def renew(self, replica: ReplicaId, until: Instant) -> None:
-        """Bind this replica to `replica` until then; a binding never gets shorter."""
-        self.until = max(until, self.until) if self.replica == replica else until
-        self.replica = replica
+    def renew(self, ballot: Ballot, until: Instant) -> None:
+        """Bind this replica to the proposer of `ballot` until then; a binding never gets shorter."""
+        self.until = max(until, self.until) if self.ballot.replica == ballot.replica else until
+        self.ballot = ballot
 
-    def release(self, replica: ReplicaId) -> None:
-        """`replica` gave its lease back."""
-        if self.replica == replica:
+    def release(self, ballot: Ballot) -> None:
+        """The proposer of `ballot` gave its lease back. What it was granted under a later ballot stays: the message may
+        have been on its way for long.
+        """
+        self._released = max(ballot, self._released)
+        if self.ballot.replica == ballot.replica and self.ballot <= ballot:
             self.until = 0
+
+    def is_released(self, ballot: Ballot) -> bool:
+        """Whether `ballot` was given back by its proposer: its late messages bind nobody any more."""
+        return ballot <= self._released and ballot.replica == self._released.replica
 
     def binds_against(self, replica: ReplicaId, now: Instant) -> bool:
         """Whether a live lease of somebody else forbids to promise `replica` anything."""
-        return now < self.until and self.replica != replica
+        return now < self.until and self.ballot.replica != replica
 
 
 class MasterLease:

@@ -94,6 +94,13 @@ class Office:
                     self._outbox.send(member.replica, commit)
         self._told = self._log.chosen
 
+    def tell_removed(self, ballot: Ballot) -> None:
+        """A configuration was just chosen: those it leaves out hear of it now, and of nothing more."""
+        since, latest = self._electorate.since, self._electorate.latest
+        for member in self._electorate.governing(since).members:
+            if member not in latest.members and member.replica != self._identity.replica:
+                self._outbox.send(member.replica, Commit(ballot, since))
+
     def begin_release(self, successor: ReplicaId, now: Instant) -> None:
         """Hand over as soon as nothing is in flight, or after `DRAIN_LIMIT`."""
         if not self.releasing:

@@ -212,9 +212,16 @@ class Peer:
         """A fetched snapshot did not verify."""
         self._station.catching_up.snapshot_done(now)
 
+    def lacks(self, slot: Slot) -> bool:
+        """Whether a fetched snapshot at `slot` would still bring this replica ahead. To be asked before the caller's
+        state is replaced, in the same step as `snapshot_installed`: entries may have come in otherwise meanwhile, or
+        this replica may have become master, which chooses what is missing itself. If not: `snapshot_rejected`.
+        """
+        return slot > self._station.log.chosen and self._station.role is not Role.MASTER
+
     def snapshot_installed(self, slot: Slot, size: int, configuration: Configuration, now: Instant) -> None:
-        """A fetched snapshot is durable, and the caller's state is now the one at `slot`."""
-        if slot > self._station.log.chosen:
+        """A fetched snapshot is durable, and the caller's state is now the one at `slot` (see `lacks`)."""
+        if self.lacks(slot):
             self._station.overtaken(slot, configuration, now)
             self._station.supplier.snapshot, self._station.supplier.snapshot_size = slot, size
         self._station.catching_up.snapshot_done(now)
@@ -230,7 +237,7 @@ class Peer:
             if self._station.proposer.pump(now):
                 accepts_sent = True
                 self._station.settle(now)
-                self._station.acceptor.flush_votes()
+            self._station.acceptor.flush_votes()
             if self._station.outbox.records or not self._station.outbox.looped_gated:
                 break
             looped, self._station.outbox.looped_gated = self._station.outbox.looped_gated, []
@@ -238,7 +245,7 @@ class Peer:
                 self._station.handle(self._station.identity.replica, message, now)
             self._station.settle(now)
         if self._station.role is Role.MASTER:
-            self._station.office.tell_chosen(self._station.proposer.ballot, accepts_sent)
+            self._station.office.tell_chosen(self._station.proposer.spoken, accepts_sent)
         return self._hand_out(now)
 
     # --- inside: output ------------------------------------------------------------------------------------------

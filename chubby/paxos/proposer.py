@@ -71,6 +71,8 @@ class Proposer:
         self._outbox = outbox
         self.phase = Phase.IDLE
         self.ballot = NO_BALLOT
+        self.spoken = NO_BALLOT
+        """The newest ballot whose promise is on our own disk: only this one is named to others."""
         self._asked: set[ReplicaId] = set()
         self._promises: set[Vote] = set()
         self._reported: dict[Slot, Entry] = {}
@@ -80,6 +82,7 @@ class Proposer:
         self._next: Slot = 0
         self._queue: deque[bytes] = deque()
         self._change: Configuration | None = None
+        self._change_base: Slot = 0
 
     # --- phase 1 -------------------------------------------------------------------------------------------------
 
@@ -103,6 +106,8 @@ class Proposer:
         Gated on our own promise (a ballot must not be
         used by two lives of this replica, nor before it is on disk).
         """
+        if self.phase is not Phase.PREPARING:
+            return
         answered = {replica for replica, _ in self._promises}
         for configuration in self._concerned():
             for voter in configuration.voters:
@@ -118,6 +123,8 @@ class Proposer:
         if self.phase is not Phase.PREPARING or message.ballot != self.ballot:
             return []
         self._promises.add((sender, message.incarnation))
+        if sender == self._identity.replica:
+            self.spoken = self.ballot
         chosen: list[Entry] = []
         for entry in message.entries:
             if entry.slot <= message.chosen:
@@ -158,8 +165,8 @@ class Proposer:
 
     @property
     def drained(self) -> bool:
-        """Whether nothing is queued or undecided."""
-        return not (self._queue or self._again or self._window or self._change)
+        """Whether nothing is queued or undecided, as far as is known: in phase 1 it is not."""
+        return self.phase is Phase.OPEN and not (self._queue or self._again or self._window or self._change)
 
     @property
     def changing(self) -> bool:
@@ -183,6 +190,7 @@ class Proposer:
         """Queue a configuration; it waits until the window is drained."""
         assert not self.changing, "one change at a time"
         self._change = configuration
+        self._change_base = self._electorate.since
 
     def pump(self, now: Instant) -> bool:
         """Propose as much as the window allows; True if anything was proposed. Called only while no fsync of ours
@@ -199,6 +207,9 @@ class Proposer:
             elif self._change is not None:
                 if self._window:
                     break
+                if self._electorate.since != self._change_base:
+                    self._change = None  # phase 1 brought up another one: this one was judged by what is gone
+                    continue
                 value = configuration_value(self._change)
                 self._change = None
                 self._propose_next(value, now)

@@ -7,7 +7,7 @@ done goes into the `Outbox`; `Peer` around it keeps the discipline of what may l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from chubby.paxos.acceptor import Acceptor
 from chubby.paxos.catchup import CatchingUp, Supplier
@@ -26,6 +26,7 @@ from chubby.paxos.messages import (
     CatchUp,
     Commit,
     Entries,
+    Entry,
     FetchSnapshot,
     Heartbeat,
     HeartbeatReply,
@@ -131,7 +132,7 @@ class Station:
                 self.handle(self.identity.replica, message, now)
         if self.learner.configured:
             self._configured(now)
-        if self.role is Role.MASTER and self.office.release(self.proposer.ballot, self.proposer.drained, now):
+        if self.role is Role.MASTER and self.office.release(self.proposer.spoken, self.proposer.drained, now):
             self._step_down(now, rest=self.electorate.latest.master_lease)
 
     def overtaken(self, slot: Slot, configuration: Configuration, now: Instant) -> None:
@@ -168,7 +169,7 @@ class Station:
             case Accepted():
                 if self.role is Role.MASTER:
                     self.office.granted(sender, message, now)
-                    self.learner.learn(self.proposer.on_accepted(sender, message))
+                    self._learn(self.proposer.on_accepted(sender, message))
             case Commit():
                 self._advance(sender, message.ballot, message.chosen, now)
             case Heartbeat():
@@ -180,11 +181,13 @@ class Station:
                     self.office.granted(sender, message, now)
                     self._promote(now)
             case Canvass():
+                self._miss(sender, message.chosen, now)
                 self.acceptor.on_canvass(sender, message, now)
             case CanvassReply():
                 self._on_canvass_reply(sender, message, now)
             case Prepare():
                 self.election.saw(message.ballot)
+                self._miss(sender, message.chosen, now)
                 self.acceptor.on_prepare(sender, message, now)
             case Promise():
                 self._on_promise(sender, message, now)
@@ -205,8 +208,7 @@ class Station:
     def _on_canvass_reply(self, sender: ReplicaId, message: CanvassReply, now: Instant) -> None:
         if self.role is not Role.CANVASSING:
             return
-        if message.chosen > self.log.chosen:
-            self.catching_up.missing(sender, message.chosen, now)
+        self._miss(sender, message.chosen, now)
         if self.election.on_canvass_reply(sender, message):
             if self.acceptor.bound_against(self.identity.replica, now) > 0:
                 self._retreat(now)
@@ -215,7 +217,7 @@ class Station:
                 self._prepare(now)
 
     def _on_promise(self, sender: ReplicaId, message: Promise, now: Instant) -> None:
-        self.learner.learn(self.proposer.on_promise(sender, message))
+        self._learn(self.proposer.on_promise(sender, message))
         if self.learner.configured:
             self._configured(now)
         if self.role not in (Role.PREPARING, Role.MASTER):
@@ -223,6 +225,7 @@ class Station:
         self.proposer.ask_rest()
         if self.proposer.has_quorum():
             self._ask_again_at = NEVER
+            self.election.decided()
             self.proposer.open(now)
             if self.role is Role.PREPARING:
                 self._become(Role.MASTER)
@@ -242,15 +245,17 @@ class Station:
                 self._step_down(now)
         elif self.role is Role.PREPARING:
             if message.reason is NackReason.BEHIND:
-                self.catching_up.missing(sender, message.chosen, now)
+                self._miss(sender, message.chosen, now)
             self._refusals.add(sender)
             voters = self.electorate.latest.voters
             if sum(voter.replica in self._refusals for voter in voters) > len(voters) - self.electorate.latest.quorum:
                 self._retreat(now, rest=message.retry_after)
 
     def _on_release(self, sender: ReplicaId, message: LeaseRelease, now: Instant) -> None:
-        self.acceptor.on_release(sender, message)
+        free = self.acceptor.on_release(sender, message, now)
         self._advance(sender, message.ballot, message.chosen, now)
+        if not free:
+            return
         if self.master == sender:
             self.master = 0
         if self.role is Role.FOLLOWER and message.ballot.replica == sender:
@@ -269,7 +274,7 @@ class Station:
     def _on_supply(self, sender: ReplicaId, message: Entries | SnapshotOffer | SnapshotChunk, now: Instant) -> None:
         match message:
             case Entries():
-                self.learner.learn(message.entries)
+                self._learn(message.entries)
                 self.catching_up.on_entries(sender, message, now)
             case SnapshotOffer():
                 self.catching_up.on_offer(sender, message, now)
@@ -285,6 +290,7 @@ class Station:
     def _follow(self, sender: ReplicaId, ballot: Ballot, now: Instant) -> None:
         """`sender` is master: whoever else thought of the office forgets it."""
         self.election.saw(ballot)
+        self.election.decided()
         self.master = sender
         if sender == self.identity.replica:
             return
@@ -293,17 +299,27 @@ class Station:
             self.master = sender
         elif self.role in (Role.CANVASSING, Role.PREPARING):
             self._retreat(now)
-        self.election.wait_until(self.acceptor.grant.until)
+        self.election.wait_until(max(now, self.acceptor.silent_until, self.acceptor.grant.until))
 
     def _advance(self, sender: ReplicaId, ballot: Ballot, chosen: Slot, now: Instant) -> None:
         """Mark chosen what `sender` says is chosen under its ballot; fetch what is missing."""
         if sender == self.identity.replica or ballot.replica != sender or self.role is Role.MASTER:
             return
         if not self.learner.follow(ballot, chosen):
+            self._miss(sender, chosen, now)
+
+    def _learn(self, entries: Iterable[Entry]) -> None:
+        """These are chosen."""
+        self.acceptor.learned(self.learner.learn(entries))
+
+    def _miss(self, sender: ReplicaId, chosen: Slot, now: Instant) -> None:
+        """`sender` knows slots up to `chosen` to be chosen; fetch what we lack. A master chooses it itself."""
+        if self.role is not Role.MASTER:
             self.catching_up.missing(sender, chosen, now)
 
     def _stand(self, now: Instant) -> None:
         self._become(Role.CANVASSING)
+        self.master = 0
         self.election.saw(self.acceptor.promised)
         self.election.canvass(self.log.chosen, now)
 
@@ -313,6 +329,7 @@ class Station:
         ballot = Ballot(self.election.next_ballot_round(now), self.identity.replica, self.identity.incarnation)
         self._refusals.clear()
         self.acceptor.on_prepare(self.identity.replica, Prepare(ballot, self.log.chosen), now)
+        assert self.acceptor.promised == ballot, "our own promise comes first"
         self.proposer.prepare(ballot)
         self._ask_again_at = now + HEARTBEAT_INTERVAL
 
@@ -327,7 +344,7 @@ class Station:
     def _step_down(self, now: Instant, rest: Duration = 0) -> None:
         """Leave office. Our own lease grant was to ourselves alone and ends with it."""
         self.office.leave()
-        self.acceptor.grant.release(self.identity.replica)
+        self.acceptor.grant.release(self.proposer.ballot)
         self.master = 0
         self._retreat(now, rest)
 
@@ -335,7 +352,7 @@ class Station:
         if self.office.lapsed(now):
             self._step_down(now)
             return
-        if self.office.beat(self.proposer.ballot, now):
+        if self.office.beat(self.proposer.spoken, now):
             self.proposer.resend(now)
 
     def _promote(self, now: Instant) -> None:
@@ -348,10 +365,7 @@ class Station:
 
     @property
     def _is_member(self) -> bool:
-        if not self.electorate.known:
-            return False
-        member = self.electorate.latest.member(self.identity.replica)
-        return member is not None and member.incarnation == self.identity.incarnation
+        return self.electorate.is_member(self.identity.replica, self.identity.incarnation)
 
     def _configured(self, now: Instant) -> None:
         """A configuration became known: take the role it gives."""
@@ -368,12 +382,16 @@ class Station:
             self.election.wait_until(max(now, self.acceptor.silent_until))
         elif not self.acceptor.is_voter and self.role is not Role.LEARNER:
             if self.role is Role.MASTER:
+                self.office.begin_release(0, now)
+                self.office.release(self.proposer.spoken, True, now)
                 self._step_down(now)
             elif self.role is not Role.FOLLOWER:
                 self._retreat(now)
             self._become(Role.LEARNER)
         if self.role is Role.MASTER:
             self.office.lease.settle(self.electorate.latest)
+            if changed:
+                self.office.tell_removed(self.proposer.spoken)
 
     def _others(self) -> tuple[ReplicaId, ...]:
         known = self.electorate.latest.members if self.electorate.known else ()
