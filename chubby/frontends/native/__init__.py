@@ -5,6 +5,7 @@
 | `frontend`   | `NativeFrontend`: the server, its limits, its start and stop              |
 | `stream`     | one session stream: first frame, packets in, packets out, end             |
 | `queries`    | Locate, Follow, Status, Export                                            |
+| `health`     | `grpc.health.v1.Health`                                                   |
 | `settings`   | every limit, and the gRPC channel arguments that follow from them         |
 | `statistics` | what is counted                                                           |
 

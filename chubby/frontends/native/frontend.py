@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
 import msgspec
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection
 
 from chubby.errors import ChubbyError, ConfigError, NotMaster, Overloaded
+from chubby.frontends.native.health import Health
 from chubby.frontends.native.queries import Queries
 from chubby.frontends.native.settings import NativeSettings, channel_arguments
 from chubby.frontends.native.statistics import Counters, Statistics
@@ -21,6 +21,10 @@ from chubby.frontends.native.stream import Context, SessionStream
 from chubby.replica.door import Door
 from chubby.wire import chubby_pb2 as pb
 from chubby.wire.status import abort
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+AnyContext = TypeVar("AnyContext")
 
 CELL_SERVICE = pb.DESCRIPTOR.services_by_name["Cell"].full_name
 """`chubby.v1.Cell`: for clients, for reflection, for health checks."""
@@ -52,9 +56,10 @@ class NativeFrontend:
         self._principal_of = principal_of
         self._counters = Counters()
         self._queries = Queries(door, self._settings, self._counters)
-        self._streams: dict[SessionStream, asyncio.Task[None] | None] = {}
+        self._streams: dict[SessionStream, None] = {}
+        self._rpcs: set[asyncio.Task[object]] = set()
         self._stopped: ChubbyError | None = None
-        self._health = health.aio.HealthServicer()
+        self._health = Health(CELL_SERVICE)
         self._server: grpc.aio.Server | None = None
 
     async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
@@ -68,8 +73,12 @@ class NativeFrontend:
             options=channel_arguments(settings),
             maximum_concurrent_rpcs=settings.streams + settings.followers + settings.exports + _SPARE_RPCS,
         )
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(CELL_SERVICE, self._handlers()),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler(CELL_SERVICE, self._cell_handlers()),
+                grpc.method_handlers_generic_handler(health.SERVICE_NAME, self._health_handlers()),
+            )
+        )
         reflection.enable_server_reflection((CELL_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         try:
             if credentials is None:
@@ -80,14 +89,12 @@ class NativeFrontend:
             raise ConfigError(f"cannot listen for clients at {address}: {error}") from error
         self._server = server
         await server.start()
-        await self.set_serving(True)
+        self._health.set(True)
         return port
 
-    async def set_serving(self, serving: bool) -> None:
-        """What health checks are told, of the whole server and of `chubby.v1.Cell`."""
-        answer = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        await self._health.set(health.OVERALL_HEALTH, answer)
-        await self._health.set(CELL_SERVICE, answer)
+    def set_serving(self, serving: bool) -> None:
+        """What health checks are told, of the whole server and of `chubby.v1.Cell`; true from the start."""
+        self._health.set(serving)
 
     async def stop(self, grace: float) -> None:
         """Stop: sessions and followers are told NOT_MASTER and go elsewhere, exports have `grace` seconds to finish.
@@ -100,14 +107,15 @@ class NativeFrontend:
         for stream in tuple(self._streams):
             stream.stop(self._stopped)
         self._queries.stop(self._stopped)
-        # Bounded: a health watcher that does not read would hold it up.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace)
-        # gRPC has cancelled what was left, and does not wait for it to have ended.
-        if tasks := [task for task in self._streams.values() if task is not None]:
-            await asyncio.wait(tasks)
+        self._health.stop()
+        stopping = asyncio.create_task(self._server.stop(grace))
+        if self._rpcs:
+            await asyncio.wait(self._rpcs, timeout=grace)
+        # When all that was asked is answered, connections on which nothing was asked are no reason to wait.
+        await self._server.stop(None)
+        await stopping
+        if self._rpcs:
+            await asyncio.wait(self._rpcs)
 
     def statistics(self) -> Statistics:
         """What has been counted, as of now."""
@@ -131,27 +139,48 @@ class NativeFrontend:
         except ChubbyError as error:
             await abort(context, error)
         stream = SessionStream(self._door, context, principal, settings, self._counters)
-        self._streams[stream] = asyncio.current_task()
+        self._streams[stream] = None
         try:
             await stream.run()
         finally:
             del self._streams[stream]
 
-    def _handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-        queries = self._queries
+    def _tracked(
+        self, handler: Callable[[Request, AnyContext], Awaitable[Response]]
+    ) -> Callable[[Request, AnyContext], Awaitable[Response]]:
+        """The handler, known to `stop` until gRPC has sent its last word too."""
+
+        async def tracked(request: Request, context: AnyContext) -> Response:
+            task = asyncio.current_task()
+            assert task is not None, "gRPC runs each RPC in a task"
+            self._rpcs.add(task)
+            task.add_done_callback(self._rpcs.discard)
+            return await handler(request, context)
+
+        return tracked
+
+    def _cell_handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        queries, tracked = self._queries, self._tracked
         return {
             # Bytes in, bytes out: the stream decodes and packs by itself.
-            "Session": grpc.stream_stream_rpc_method_handler(self._session),
+            "Session": grpc.stream_stream_rpc_method_handler(tracked(self._session)),
             "Locate": grpc.unary_unary_rpc_method_handler(
-                queries.locate, pb.LocateRequest.FromString, pb.Location.SerializeToString
+                tracked(queries.locate), pb.LocateRequest.FromString, pb.Location.SerializeToString
             ),
             "Follow": grpc.unary_stream_rpc_method_handler(
-                queries.follow, pb.LocateRequest.FromString, pb.Location.SerializeToString
+                tracked(queries.follow), pb.LocateRequest.FromString, pb.Location.SerializeToString
             ),
             "Status": grpc.unary_unary_rpc_method_handler(
-                queries.status, pb.StatusRequest.FromString, pb.CellStatus.SerializeToString
+                tracked(queries.status), pb.StatusRequest.FromString, pb.CellStatus.SerializeToString
             ),
             "Export": grpc.unary_stream_rpc_method_handler(
-                queries.export, pb.ExportRequest.FromString, pb.Chunk.SerializeToString
+                tracked(queries.export), pb.ExportRequest.FromString, pb.Chunk.SerializeToString
             ),
+        }
+
+    def _health_handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        request, response = health_pb2.HealthCheckRequest.FromString, health_pb2.HealthCheckResponse.SerializeToString
+        return {
+            "Check": grpc.unary_unary_rpc_method_handler(self._tracked(self._health.check), request, response),
+            "Watch": grpc.unary_stream_rpc_method_handler(self._tracked(self._health.watch), request, response),
         }

@@ -68,6 +68,8 @@ class Queries:
         self, request: pb.LocateRequest, context: grpc.aio.ServicerContext[pb.LocateRequest, pb.Location]
     ) -> None:
         """The current location, then every later one, until the caller or the server stops."""
+        # Before the fuse: an RPC whose headers went out with an interrupted write cannot be ended.
+        await context.send_initial_metadata(())
         if self._stopped is not None:
             await abort(context, self._stopped)
         if self.followers >= self._settings.followers:

@@ -71,14 +71,19 @@ class SessionStream:
         self._farewell: Callable[[StreamId], None] = door.detach
         self._verdict: ChubbyError | None = None
         self._wake = asyncio.Event()
-        self._fuse = asyncio.timeout(to_seconds(settings.handshake))
+        self._fuse: asyncio.Timeout | None = None
 
     async def run(self) -> None:
         """Serve the stream to its end. Raises only what ends an RPC: gRPC's abort, or a cancellation."""
         self._counters.handshakes += 1
         try:
-            async with self._fuse:
-                await self._serve()
+            # Before the fuse: if a write is interrupted that carries the headers too, gRPC no longer knows whether
+            # they are sent, and cannot end the RPC.
+            await self._context.send_initial_metadata(())
+            # Else it was stopped meanwhile.
+            if self.phase is Phase.SHAKING:
+                async with asyncio.timeout(to_seconds(self._settings.handshake)) as self._fuse:
+                    await self._serve(self._fuse)
         except TimeoutError:
             self._expire()
         finally:
@@ -99,14 +104,14 @@ class SessionStream:
             self._verdict = reason
             self._finish()
 
-    async def _serve(self) -> None:
+    async def _serve(self, fuse: asyncio.Timeout) -> None:
         data = await self._context.read()
         if not isinstance(data, bytes):
             return
         if (frames := self._decode(data)) is None:
             await self._write()
             return
-        self._fuse.reschedule(None)
+        fuse.reschedule(None)
         self._move(Phase.OPEN)
         stream = self._door.attach(self._principal, self._deliver, self._end)
         self._counters.attached += 1
@@ -216,7 +221,7 @@ class SessionStream:
 
     def _burn_in(self, seconds: float) -> None:
         # One that burns already cannot be set again, and need not.
-        if not self._fuse.expired():
+        if self._fuse is not None and not self._fuse.expired():
             self._fuse.reschedule(asyncio.get_running_loop().time() + seconds)
 
     def _part(self) -> None:

@@ -15,7 +15,7 @@ from chubby.errors import DeadlineExceeded, ErrorCode, Overloaded
 from chubby.frontends.native import NativeSettings
 from chubby.types.calls import GetStat
 from chubby.types.nodes import AclNames, NodeKind, Stat
-from chubby.types.results import Contents, Done
+from chubby.types.results import Contents, Done, Transacted
 from chubby.types.stream import (
     CallFrame,
     ClientFrame,
@@ -28,6 +28,7 @@ from chubby.types.stream import (
     ServerFrame,
 )
 from chubby.types.time import MILLISECOND, SECOND
+from chubby.types.transaction import OperationResult, TransactionResult
 from chubby.wire.codec import pack_client, unpack_server
 from chubby.wire.limits import CLIENT_PACKET_BYTES
 from tests.frontends.native.conftest import PATIENCE, Service, serving, until
@@ -205,6 +206,18 @@ async def test_half_open_streams_and_connections_do_not_disturb() -> None:
             await still_serves(service)
 
 
+async def test_a_connection_that_never_speaks_is_closed() -> None:
+    """Before HTTP/2 has begun there is no stream to count: the connection itself has the same time to speak."""
+    async with serving(settings=NativeSettings(handshake=200 * MILLISECOND)) as service:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            while await reader.read(1000):
+                pass
+            writer.close()
+            await writer.wait_closed()
+        await still_serves(service)
+
+
 async def test_beyond_the_limit_of_streams_newcomers_are_turned_away() -> None:
     """OVERLOADED, at once and retryable; those who are in stay, and a place that becomes free is given again."""
     async with serving(settings=NativeSettings(streams=2)) as service:
@@ -288,6 +301,25 @@ async def test_a_client_that_does_not_read_is_cut(service: Service) -> None:
     verdict = await slow.verdict()
     assert isinstance(verdict, Overloaded) and "does not read" in str(verdict)
     assert sum(slow.packets) < 1 + delivered
+
+
+async def test_a_client_that_reads_nothing_at_all_is_cut() -> None:
+    """The very first write never finishes: interrupted, the stream still ends, with a reason and nowhere in limbo."""
+    piece = OperationResult("/a", None, bytes(1024 * 1024))
+    huge = Reply(1, Transacted(TransactionResult(True, 1, (piece,) * 40)))
+
+    async with serving(FakeDoor(lambda frame: (huge,))) as service:
+        caller = service.caller()
+        await caller.send(OpenSession(1))
+        await until(lambda: len(service.door.streams) == 1)
+        # The first is being written, the second waits, being let in by an empty outbox; the third is too much.
+        for _ in range(2):
+            await until(lambda: service.door.cut == [] and service.frontend.statistics().attached == 1)
+            service.door.streams[1].deliver((huge,))
+        await until(lambda: service.door.cut == [1])
+        verdict = await caller.verdict()
+        assert isinstance(verdict, Overloaded) and caller.packets == [1]
+        assert service.frontend.statistics().packets_out == 0
 
 
 async def test_a_client_that_is_cut_may_simply_go(service: Service, caplog: pytest.LogCaptureFixture) -> None:

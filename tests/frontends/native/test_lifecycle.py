@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import ipaddress
 import socket
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import grpc
 import grpc.aio
@@ -17,7 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
-from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2 import HealthCheckRequest as Request
+from grpc_health.v1.health_pb2 import HealthCheckResponse as Response
 from grpc_reflection.v1alpha import reflection_pb2
 
 from chubby.errors import ConfigError, NotMaster
@@ -33,31 +34,29 @@ from chubby.wire.chubby_pb2_grpc import CellStub
 from chubby.wire.codec_status import decode_location
 from tests.frontends.native.conftest import PATIENCE, Service, serving, until
 from tests.frontends.native.door import LOCATION, FakeDoor
-from tests.frontends.native.test_hostile import STAT, still_serves
+from tests.frontends.native.test_hostile import STAT, pumped, still_serves
 
-SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+SERVING = Response.SERVING
+NOT_SERVING = Response.NOT_SERVING
 
 
 async def health(service: Service, name: str) -> int:
     """What a health check of `name` says."""
-    check: grpc.aio.UnaryUnaryMultiCallable[
-        health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
-    ] = service.channel().unary_unary(
+    check: grpc.aio.UnaryUnaryMultiCallable[Request, Response] = service.channel().unary_unary(
         "/grpc.health.v1.Health/Check",
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        request_serializer=Request.SerializeToString,
+        response_deserializer=Response.FromString,
     )
-    return (await check(health_pb2.HealthCheckRequest(service=name))).status
+    return (await check(Request(service=name))).status
 
 
 @pytest.mark.parametrize("name", ["", "chubby.v1.Cell"])
 async def test_health_checks_say_what_the_daemon_says(service: Service, name: str) -> None:
     """The whole server and the service by its name: serving from the start, and as set."""
     assert await health(service, name) == SERVING
-    await service.frontend.set_serving(False)
+    service.frontend.set_serving(False)
     assert await health(service, name) == NOT_SERVING
-    await service.frontend.set_serving(True)
+    service.frontend.set_serving(True)
     assert await health(service, name) == SERVING
 
 
@@ -137,6 +136,18 @@ async def test_stop_tells_every_session_and_waits_for_none(service: Service) -> 
     assert sorted(service.door.detached) == list(range(1, 11))
 
 
+async def test_stop_right_after_a_first_word_leaves_nothing_in_limbo() -> None:
+    """Whatever a stop interrupts, a first write included: every RPC ends at once, none at the end of the grace."""
+    for _ in range(20):
+        async with serving() as service:
+            caller, follower = service.caller(), CellStub(service.channel()).Follow(pb.LocateRequest())
+            await caller.send(OpenSession(1))
+            async with asyncio.timeout(PATIENCE):
+                await follower.read()
+                await service.frontend.stop(PATIENCE * 2)
+            assert isinstance(await caller.verdict(), NotMaster)
+
+
 async def test_stop_interrupts_those_who_said_nothing(service: Service) -> None:
     """A silent stream does not use up the grace period."""
     caller = service.caller()
@@ -145,6 +156,17 @@ async def test_stop_interrupts_those_who_said_nothing(service: Service) -> None:
         await service.frontend.stop(PATIENCE * 2)
     assert isinstance(await caller.verdict(), NotMaster)
     assert service.frontend.statistics().handshakes == 0
+
+
+async def test_stop_does_not_wait_for_connections_that_ask_nothing(service: Service) -> None:
+    """Sockets that never spoke, and channels without an RPC, do not use up the grace period."""
+    await service.opened()
+    await service.channel().channel_ready()
+    with ExitStack() as sockets:
+        for _ in range(20):
+            sockets.enter_context(closing(socket.create_connection(("127.0.0.1", service.port))))
+        async with asyncio.timeout(PATIENCE):
+            await service.frontend.stop(PATIENCE * 2)
 
 
 async def test_stop_ends_those_who_do_not_read() -> None:
@@ -173,26 +195,54 @@ async def test_stop_lets_an_export_finish(service: Service) -> None:
     assert received == 50
 
 
-async def test_health_says_not_serving_while_stopping(service: Service) -> None:
-    """A load balancer that watches hears it before the connection closes."""
-    watch: grpc.aio.UnaryStreamMultiCallable[
-        health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
-    ] = service.channel().unary_stream(
+def watching(service: Service, name: str) -> grpc.aio.UnaryStreamCall[Request, Response]:
+    """A watch of the health of `name`."""
+    watch: grpc.aio.UnaryStreamMultiCallable[Request, Response] = service.channel().unary_stream(
         "/grpc.health.v1.Health/Watch",
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        request_serializer=Request.SerializeToString,
+        response_deserializer=Response.FromString,
     )
-    call = watch(health_pb2.HealthCheckRequest(service="chubby.v1.Cell"))
-    told = []
+    return watch(Request(service=name))
+
+
+async def told(call: grpc.aio.UnaryStreamCall[Request, Response]) -> int | None:
+    """What a watcher hears next; None: nothing more."""
     async with asyncio.timeout(PATIENCE):
-        for _ in range(2):
-            response = await call.read()
-            assert isinstance(response, health_pb2.HealthCheckResponse)
-            told.append(response.status)
-            if len(told) == 1:
-                stopping = asyncio.create_task(service.frontend.stop(0.2))
-        await stopping
-    assert told == [SERVING, NOT_SERVING]
+        response = await call.read()
+    return response.status if isinstance(response, Response) else None
+
+
+async def test_watchers_hear_of_every_change(service: Service) -> None:
+    """Once each, from the current one on; of a service that is not here, that it is not known."""
+    watch, stranger = watching(service, "chubby.v1.Cell"), watching(service, "etcdserverpb.KV")
+    assert await told(watch) == SERVING
+    assert await told(stranger) == Response.SERVICE_UNKNOWN
+    service.frontend.set_serving(True)
+    service.frontend.set_serving(False)
+    assert await told(watch) == NOT_SERVING
+    service.frontend.set_serving(True)
+    assert await told(watch) == SERVING
+
+
+async def test_watchers_hear_of_a_stop_and_are_let_go(service: Service) -> None:
+    """A load balancer looks elsewhere before the connection closes, and does not use up the grace period."""
+    watch = watching(service, "")
+    assert await told(watch) == SERVING
+    async with asyncio.timeout(PATIENCE):
+        await service.frontend.stop(PATIENCE * 2)
+    assert await told(watch) == NOT_SERVING
+    assert await told(watch) is None
+    service.frontend.set_serving(True)
+
+
+async def test_stop_ends_those_who_were_cut(service: Service) -> None:
+    """A stream that was cut and whose client still reads nothing is gone after the grace period, too."""
+    await service.opened()
+    await pumped(service, 1)
+    async with asyncio.timeout(PATIENCE):
+        await service.frontend.stop(0.1)
+    assert (service.door.cut, service.door.detached) == ([1], [])
+    assert service.frontend.statistics().streams == 0
 
 
 async def test_stop_may_be_repeated_and_may_come_too_early(service: Service) -> None:
