@@ -6,7 +6,7 @@ then leaves behind is the client's to clean up, so that there is no ghost in any
 | given up      | then                                                                                          |
 |---------------|-----------------------------------------------------------------------------------------------|
 | never sent    | it is forgotten                                                                               |
-| Acquire       | CancelAcquire; if that finds the lock granted, Release, unless the handle was asked for it again |
+| Acquire       | CancelAcquire; if that finds the lock granted, Release, unless it is held for another caller  |
 | Open          | repeated until answered; if it opened a handle, Close                                         |
 | Watch         | repeated until answered; if it began, Unwatch                                                 |
 | anything else | its answer is dropped; it is not repeated on the next stream                                  |
@@ -96,6 +96,8 @@ class CallDesk:
         elif isinstance(call, Acquire):
             record.waiting_acquires[flight.name] = None
             record.last_acquire = flight.name
+        elif isinstance(call, Release):
+            record.holds = False
         elif isinstance(call, Close):
             record.closing = True
         elif isinstance(call, SetSequencer):
@@ -196,6 +198,8 @@ class CallDesk:
     def _complete(self, flight: Flight, answer: Answer) -> None:
         if isinstance(flight.call, Close):
             answer = Done()
+        elif isinstance(answer, LockGranted) and (record := self._record(flight.call)) is not None:
+            record.holds = True
         self._effects.append(Complete(flight.name, answer))
 
     def unsendable(self, number: CallNumber, failure: Failure) -> None:
@@ -264,10 +268,15 @@ class CallDesk:
             self._let_go(target, now)
 
     def _let_go(self, target: Flight, now: Instant) -> None:
-        """Nobody waits for the lock that `target` got: release it, unless the handle was asked for it again since."""
+        """Nobody waits for the lock that `target` got: release it.
+
+        Not if the handle was asked for it again since, nor if it was held all along and `target` asked in vain.
+        """
         assert isinstance(target.call, Acquire)
         record = self._record(target.call)
-        if record is not None and not record.closing and record.last_acquire == target.name:
+        if record is None or record.closing or record.holds:
+            return
+        if record.last_acquire == target.name:
             self._begin_own(Release(target.call.handle), now, Purpose.AFTERCARE)
 
     def _clean_up(self, flight: Flight, answer: Answer, now: Instant) -> None:

@@ -59,14 +59,16 @@ class HandleRecord:
     """One open handle. It is bound to one instance of the node for life.
 
     `lost` is set once the handle is of no more use, and why; it is never unset. `waiting_acquires` are the numbers of
-    acquires not yet answered, `last_acquire` the newest begun, answered or not. Plain attributes, written by the core
-    alone; other threads only read them.
+    acquires not yet answered, `last_acquire` the newest begun, answered or not. `holds`: a caller was told that it
+    holds the lock, and has not begun to release it since. Plain attributes, written by the core alone; other threads
+    only read them.
     """
 
     __slots__ = (
         "closing",
         "ephemeral",
         "events",
+        "holds",
         "instance",
         "last_acquire",
         "lost",
@@ -88,6 +90,7 @@ class HandleRecord:
         self.ephemeral = opened.stat.ephemeral
         self.closing = False
         self.sequenced = False
+        self.holds = False
         self.lost: Failure | None = None
         self.waiting_acquires: dict[CallNumber, None] = {}
         self.last_acquire: CallNumber = 0

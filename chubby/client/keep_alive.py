@@ -1,8 +1,8 @@
 """When to ask for the leases again, and when silence has lasted too long (DESIGN §5 KeepAlive, §6).
 
 A KeepAlive is due at half of the session lease; and at half of the cache lease, then at three quarters, if the cache
-was read since its last renewal. One is outstanding at a time. If by half the session lease + `SILENCE` nothing at all has
-been heard on the stream, it is given up for a fresh one: there are seconds of the lease left to resume in.
+was read since its last renewal. One is outstanding at a time. If by half the session lease + `SILENCE` nothing at all
+has been heard on the stream, it is given up for a fresh one: there are seconds of the lease left to resume in.
 """
 
 from __future__ import annotations
