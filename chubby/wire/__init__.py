@@ -3,16 +3,23 @@
 `chubby.proto` is the protocol, written for implementers in any language; this package is its Python side. It knows
 bytes and the structs of `chubby.types`, nothing of sessions, sockets or replicas.
 
-| module        | what it does                                                                               |
-|---------------|--------------------------------------------------------------------------------------------|
-| `codec`       | packets and frames, to and from structs: the entry points                                   |
-| `codec_calls`, `codec_results`, `codec_transaction`, `codec_nodes`, `codec_status` | their parts        |
-| `choice`      | a oneof and the union of structs it carries, as one literal table                           |
-| `checks`      | what a decoder insists on                                                                   |
-| `packing`     | whatever waits goes into one packet; a bounded outbox of encoded frames                     |
-| `status`      | the one table error code ↔ gRPC status                                                      |
-| `limits`      | the protocol's ceilings                                                                     |
-| `generate`    | `chubby.proto` → the committed stubs `chubby_pb2*`                                          |
+| module              | what it does                                                                        |
+|---------------------|-------------------------------------------------------------------------------------|
+| `codec`             | packets, to and from structs and bytes: the entry points                            |
+| `codec_client`      | frames of the client                                                                |
+| `codec_server`      | frames of the master                                                                |
+| `codec_calls`       | calls on a handle, and the table of all calls                                       |
+| `codec_cell_calls`  | calls on the cell                                                                   |
+| `codec_results`     | answers                                                                             |
+| `codec_transaction` | guards, operations and their results                                                |
+| `codec_nodes`       | metadata, locks, failures; the tables of enumerations                               |
+| `codec_status`      | `Location` and `CellStatus`                                                         |
+| `choice`            | a oneof and the union of structs it carries, as one literal table                   |
+| `checks`            | what the codec insists on                                                           |
+| `limits`            | the protocol's ceilings                                                             |
+| `packing`           | whatever waits goes into one packet; a bounded outbox of encoded frames             |
+| `status`            | the one table error code ↔ gRPC status                                              |
+| `generate`          | `chubby.proto` → the committed stubs `chubby_pb2*`                                  |
 
 Invariants:
 

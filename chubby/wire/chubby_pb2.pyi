@@ -62,8 +62,8 @@ ERRORS
 
 On a session stream a failure is a value (Failure). Another RPC that fails carries the ErrorCode's name, without its
 prefix, in the trailing metadata "chubby-error-code", and the message as the status's details. So does a session
-stream that is turned away before its first frame was understood. UNAVAILABLE without that metadata comes from the
-transport.
+stream that the replica ends for a reason of its own: it has too many, nothing was said in time, the client does not
+read, the replica stops. UNAVAILABLE without that metadata comes from the transport.
 """
 
 from collections import abc as _abc
@@ -1195,8 +1195,7 @@ Global___CacheKey: _TypeAlias = CacheKey  # noqa: Y015
 class Event(_message.Message):
     """-------------------------------------------------------------------------------------------------------------- events
 
-    One event for one session. Exactly one of `handle` and `watch` is non-zero, unless the event concerns the session as
-    a whole.
+    One event for one session. Exactly one of `handle` and `watch` is non-zero: whose subscription it answers.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1216,11 +1215,9 @@ class Event(_message.Message):
     instance: _builtins.int
     """Of the node meant."""
     generation: _builtins.int
-    """Content or lock generation, as `kind` has it."""
+    """After the change, of what changed; 0 where that has none."""
     handle: _builtins.int
-    """Whose subscription this answers."""
     watch: _builtins.int
-    """Whose subscription this answers."""
     def __init__(
         self,
         *,

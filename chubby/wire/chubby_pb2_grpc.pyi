@@ -62,8 +62,8 @@ ERRORS
 
 On a session stream a failure is a value (Failure). Another RPC that fails carries the ErrorCode's name, without its
 prefix, in the trailing metadata "chubby-error-code", and the message as the status's details. So does a session
-stream that is turned away before its first frame was understood. UNAVAILABLE without that metadata comes from the
-transport.
+stream that the replica ends for a reason of its own: it has too many, nothing was said in time, the client does not
+read, the replica stops. UNAVAILABLE without that metadata comes from the transport.
 """
 
 from chubby.wire import chubby_pb2 as _chubby_pb2
