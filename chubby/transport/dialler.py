@@ -171,6 +171,7 @@ class Dialler:
         self._over.clear()
         self._heard.clear()
         self._link = link = Link(surroundings, self, self._replica)
+        made = False
         try:
             host, port = parse_address(self._address)
             async with asyncio.timeout(to_seconds(surroundings.timing.connect)):
@@ -181,10 +182,14 @@ class Dialler:
                     ssl=None if tls is None else tls.dialling,
                     server_hostname=None if tls is None else (tls.server_name or host),
                 )
+            made = True
         except ssl.SSLError:
             link.dismiss(Reason.UNPROVEN)
         except (OSError, ValueError):  # no address, no route, nobody there, no answer in time
             link.dismiss(Reason.UNREACHABLE)
+        finally:
+            if not made:
+                link.unmake()
         await self._over.wait()
 
     async def _rest(self) -> None:

@@ -101,6 +101,15 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def unmake(self) -> None:
+        """The attempt to make the connection failed, or was cancelled, perhaps an instant after it was made.
+
+        In that last case uvloop closes the connection and never calls `connection_lost`; asyncio does, so it may come
+        twice.
+        """
+        self.abort()
+        self.connection_lost(None)
+
     # ------------------------------------------------------------------------------- what the loop calls (asyncio)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

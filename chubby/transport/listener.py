@@ -38,7 +38,7 @@ class _HalfOpen:
 
     __slots__ = ("since", "task")
 
-    def __init__(self, since: Instant, task: asyncio.Task[None]) -> None:
+    def __init__(self, since: Instant, task: asyncio.Task[bool]) -> None:
         self.since = since
         self.task = task
 
@@ -144,7 +144,16 @@ class Listener(Generic[M]):
         task = self._surroundings.spawn(self._connect(connection, link), "handshake of an accepted connection")
         self._half_open[link] = _HalfOpen(self._surroundings.clock(), task)
 
-    async def _connect(self, connection: socket.socket, link: Link) -> None:
+        def settled(task: asyncio.Task[bool]) -> None:
+            # A task may be cancelled before its first step: then no clause within it would ever run.
+            if task.cancelled() or task.exception() is not None or not task.result():
+                link.unmake()
+                connection.close()
+
+        task.add_done_callback(settled)
+
+    async def _connect(self, connection: socket.socket, link: Link) -> bool:
+        """Make the connection a link; returns whether that succeeded."""
         surroundings, tls = self._surroundings, self._surroundings.tls
         limit = to_seconds(surroundings.timing.handshake)
         try:
@@ -160,9 +169,9 @@ class Listener(Generic[M]):
             self._turn_away(link, Reason.TIMEOUT)
         except OSError:
             self._turn_away(link, Reason.LOST)
-        finally:
-            if not link.connected:
-                connection.close()
+        else:
+            return True
+        return False
 
     def _turn_away(self, link: Link, reason: Reason) -> None:
         """End a link that never had its connection, from within the task that was to make it."""

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from chubby.transport.framing import FRAME_LIMIT, HEADER_BYTES
+from chubby.transport.greetings import CONTROL_LIMIT
 from chubby.transport.outbox import Bounds
 from chubby.types.time import MILLISECOND, SECOND, Duration
 
@@ -23,7 +24,7 @@ BACKLOG: Final = 512
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a mesh may hold. Raises ValueError if a frame of the largest size could never be sent."""
+    """What a mesh may hold. Raises ValueError for figures that contradict each other."""
 
     frame: int = FRAME_LIMIT
     """Largest payload, both ways."""
@@ -36,6 +37,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the bounds against each other."""
+        if self.frame < CONTROL_LIMIT:
+            raise ValueError(f"a frame limit of {self.frame} bytes is below that of control frames, {CONTROL_LIMIT}")
         if self.queue.size < self.frame + HEADER_BYTES:
             raise ValueError(f"a queue of {self.queue.size} bytes never holds a frame of {self.frame}")
         if self.half_open < 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from chubby.transport.doorkeeper import Doorkeeper
 from chubby.transport.greetings import Hello
@@ -16,6 +16,8 @@ from chubby.types.time import Duration, Instant, to_seconds
 
 if TYPE_CHECKING:
     from chubby.transport.links import Link
+
+T = TypeVar("T")
 
 Authenticate = Callable[[asyncio.Transport, Hello], bool]
 """Does this connection (its certificate, its socket) prove that the sender of the Hello is who it says it is?"""
@@ -36,20 +38,20 @@ class Surroundings:
     ledger: Ledger = field(default_factory=Ledger)
     peers: dict[ReplicaId, PeerLedger] = field(default_factory=dict)
     links: set[Link] = field(default_factory=set)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    tasks: set[asyncio.Task[object]] = field(default_factory=set)
 
     def later(self, delay: Duration, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Call back after `delay`."""
         return self.loop.call_later(to_seconds(delay), callback)
 
-    def spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[None, None, T], name: str) -> asyncio.Task[T]:
         """Run `work` as a task that is known to `stop`, and whose failure is told to the loop's exception handler."""
         task = self.loop.create_task(work, name=name)
         self.tasks.add(task)
         task.add_done_callback(self._finished)
         return task
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, task: asyncio.Task[object]) -> None:
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.loop.call_exception_handler({"message": f"{task.get_name()} failed", "exception": error, "task": task})
