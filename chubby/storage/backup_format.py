@@ -1,0 +1,116 @@
+"""A backup as a stream of bytes: a snapshot, compressed, with a label before it.
+
+| part     | bytes                                                                                       |
+|----------|---------------------------------------------------------------------------------------------|
+| label    | a zstd *skippable frame*: 0x184D2A5C (4), length (4), then a sealed block                   |
+|          | (`chubby.storage.sealed`), magic "CHUBBACK": a `BackupLabel` in MessagePack                 |
+| snapshot | one zstd frame with a content checksum; its content is a snapshot file                      |
+|          | (`chubby.storage.snapshot_format`), byte for byte as a replica would keep it                |
+
+So `zstd -d` alone turns a backup into a snapshot file, and every bit of it is under a checksum: the label's, zstd's,
+and those within the snapshot.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+import zstandard
+
+from chubby.errors import CorruptData
+from chubby.storage.sealed import FORMAT_VERSION, decode_payload, seal, unseal_whole
+from chubby.storage.snapshot_format import SnapshotHeader, SnapshotParser
+from chubby.types.identity import CellId
+
+LEVEL: Final = 6
+"""zstd level: a second for a cell of 100,000 small files."""
+_FRAME: Final = struct.Struct("<II")
+_SKIPPABLE: Final = 0x184D2A5C
+_MAGIC: Final = b"CHUBBACK"
+_LABEL_LIMIT: Final = 64 * 1024
+
+
+class BackupLabel(msgspec.Struct, frozen=True):
+    """What a backup says of itself before anything is decompressed. `created_ms` is wall time at the exporting
+    machine.
+    """
+
+    cell: str
+    cell_id: CellId
+    created_ms: int
+    release: str
+    format_version: int = FORMAT_VERSION
+
+
+def encode_backup(label: BackupLabel, snapshot: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of a backup of the snapshot file whose bytes `snapshot` gives in any portions."""
+    payload = seal(_MAGIC, msgspec.msgpack.encode(label))
+    yield _FRAME.pack(_SKIPPABLE, len(payload)) + payload
+    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
+    for data in snapshot:
+        compressed = compressor.compress(data)
+        if compressed:
+            yield compressed
+    yield compressor.flush()
+
+
+class BackupReader:
+    """Takes the bytes of a backup: the label at once, the snapshot's slices on demand, all of it
+    verified on the way.
+    """
+
+    def __init__(self, data: Iterable[bytes], place: str) -> None:
+        """Reads the label. Raises `CorruptData` if this is no backup, `ForeignData` if a newer release made it."""
+        self._data = iter(data)
+        self._place = place
+        self._rest = b""
+        self.label: Final = self._read_label()
+
+    def snapshot(self) -> Iterator[bytes]:
+        """The bytes of the snapshot file; to be asked for once. Raises `CorruptData`."""
+        decompressor = zstandard.ZstdDecompressor().decompressobj()
+        portion = self._rest
+        try:
+            while not decompressor.eof:
+                plain = decompressor.decompress(portion)
+                if plain:
+                    yield plain
+                if decompressor.eof:
+                    break
+                portion = next(self._data, b"")
+                if not portion:
+                    raise CorruptData(f"{self._place}: ends in the middle; a part of the backup is missing")
+        except zstandard.ZstdError as error:
+            raise CorruptData(f"{self._place}: does not decompress: {error}") from error
+        if decompressor.unused_data or next(self._data, b""):
+            raise CorruptData(f"{self._place}: something follows the end of the backup")
+
+    def slices(self) -> Iterator[bytes]:
+        """The slices of the machine's state; nothing of them is to be used before the iterator has ended."""
+        parser = SnapshotParser(self._place)
+        for data in self.snapshot():
+            yield from parser.feed(data)
+        self.header: SnapshotHeader = parser.finish()
+
+    def _read_label(self) -> BackupLabel:
+        head = self._take(_FRAME.size)
+        magic, length = _FRAME.unpack(head)
+        if magic != _SKIPPABLE or length > _LABEL_LIMIT:
+            raise CorruptData(f"{self._place}: is no backup of a cell")
+        payload = unseal_whole(self._take(length), _MAGIC, self._place).payload
+        return decode_payload(_DECODER, payload, self._place)
+
+    def _take(self, size: int) -> bytes:
+        while len(self._rest) < size:
+            portion = next(self._data, b"")
+            if not portion:
+                raise CorruptData(f"{self._place}: {len(self._rest)} bytes long; is no backup of a cell")
+            self._rest += portion
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
+
+
+_DECODER: Final = msgspec.msgpack.Decoder(BackupLabel)
