@@ -232,11 +232,11 @@ class SnapshotStore:
             # whoever is fetching the first.
             part.discard()
             return
-        part.close()
         with disk_errors(f"installing {self._place(slot)}"):
             self._files.rename(part.name, snapshot_name(slot))
             self._files.sync_directory(SNAPSHOTS)
             self._manifest.update(snapshots=(*self.slots, slot))
+        part.close()
 
     @contextmanager
     def _opened(self, slot: Slot) -> Iterator[File]:

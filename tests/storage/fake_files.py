@@ -20,6 +20,7 @@ bits with `rot`.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from collections.abc import Callable
 from typing import NamedTuple
@@ -425,4 +426,4 @@ class FakeFiles:
 def _sectors(begin: int, end: int) -> list[tuple[int, int]]:
     """The range cut at sector boundaries."""
     cuts = [begin, *range(begin - begin % SECTOR + SECTOR, end, SECTOR), end]
-    return list(zip(cuts, cuts[1:], strict=False)) if end > begin else []
+    return list(itertools.pairwise(cuts)) if end > begin else []

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from chubby.paxos.configuration import Configuration, Identity, Member
 from chubby.paxos.messages import NO_BALLOT, Ballot, Entry, Value, ValueKind
 from chubby.paxos.ready import AcceptedRecord, ChosenRecord, LeaseRecord, PromisedRecord, Record, Recovered
+from chubby.storage.checksum import crc32c
 from chubby.storage.directory import DataDirectory
 from chubby.storage.files import Files
 from chubby.storage.life import OpenedDirectory
@@ -75,6 +76,12 @@ def reopened(files: Files, segment_size: int = SMALL) -> OpenedDirectory:
         return directory.open(segment_size=segment_size)
     finally:
         directory.close()
+
+
+def newer(magic: bytes, payload: bytes) -> bytes:
+    """A sealed block of format version 2, as a later release would write it."""
+    prefix = magic + (2).to_bytes(4, "little") + len(payload).to_bytes(4, "little")
+    return prefix + crc32c(crc32c(0, prefix), payload).to_bytes(4, "little") + payload
 
 
 def expected(batches: Sequence[Batch], base: Slot = 0, snapshot_size: int = 0) -> Recovered:

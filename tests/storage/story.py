@@ -1,8 +1,8 @@
 """A replica's busy day on disk, to be cut short anywhere: what it did is known, so what must be left is known too.
 
 The day has everything in it that touches files: a format, a start, appends that roll over to new segments (prepared
-ahead or in haste), a record longer than a segment, snapshots written and received, pruning with and without a pin, and a
-restart in the middle.
+ahead or in haste), a record longer than a segment, snapshots written and received, pruning with and without a pin, and
+a restart in the middle.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def test_an_old_state_of_the_last_segment_is_told() -> None:
 
 
 def test_something_after_a_torn_record_in_another_segment_is_rotten() -> None:
-    """ "Nothing valid after it" looks into the segments that follow, even at a single byte."""
+    """DESIGN §3 Disk: "nothing valid after it" looks into the segments that follow, even at a single byte."""
     files, _ = filled(PER_SEGMENT)
     opened = reopened(files)
     opened.wal.append([accepted(50, size=2 * SECTOR)])

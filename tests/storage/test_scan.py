@@ -183,7 +183,7 @@ def test_a_client_cannot_forge_a_record_inside_a_torn_one() -> None:
 @settings(max_examples=150)
 @given(batches(), st.data())
 def test_any_torn_last_write_recovers_to_exactly_the_synced_records(written: list[Batch], data: st.DataObject) -> None:
-    """DESIGN §3 Disk: whichever sectors of the last write are missing, nothing synced is lost, and it is never rotten."""
+    """DESIGN §3 Disk: whatever is missing of the last write, nothing synced is lost and it is never rotten."""
     records = encoded(written)
     begin = sum(map(len, records[:-1])) // SECTOR + 1
     # The first write of a segment brings the header along.

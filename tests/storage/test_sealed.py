@@ -8,17 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chubby.errors import CorruptData, StorageFailed
-from chubby.storage.checksum import crc32c
 from chubby.storage.faults import ForeignData
 from chubby.storage.sealed import PAYLOAD_LIMIT, PREFIX_SIZE, decode_payload, seal, sealed_size, unseal, unseal_whole
+from tests.storage.samples import newer
 
 MAGIC = b"CHUBTEST"
-
-
-def newer(payload: bytes) -> bytes:
-    """A block of format version 2, as a later release would seal it."""
-    prefix = MAGIC + (2).to_bytes(4, "little") + len(payload).to_bytes(4, "little")
-    return prefix + crc32c(crc32c(0, prefix), payload).to_bytes(4, "little") + payload
 
 
 @given(st.binary(max_size=300), st.binary(max_size=9))
@@ -62,7 +56,7 @@ def test_another_kind_of_file_is_told_by_its_magic_word() -> None:
 def test_a_newer_version_is_foreign_and_not_rotten() -> None:
     """A downgrade by one release too many stops the replica; it never throws vote state away."""
     with pytest.raises(ForeignData, match="format version 2; this release reads version 1"):
-        unseal(newer(b"what"), MAGIC, "x")
+        unseal(newer(MAGIC, b"what"), MAGIC, "x")
     assert issubclass(ForeignData, StorageFailed) and not issubclass(ForeignData, CorruptData)
 
 
