@@ -209,17 +209,16 @@ class Machine:
         views = (self.session(session) for session in ids.islice(start, start + limit))
         return tuple(view for view in views if view is not None), start + limit < len(ids)
 
-    def locks_of(self, session: SessionId) -> tuple[tuple[str, LockOwner], ...]:
-        """Every lock that the session holds or waits for, with its owner, in order of paths."""
-        places = self._state.locks.book.places_of(session)
-        return tuple((path, LockOwner(session, handle)) for path, handle in places)
+    def locks_of(self, session: SessionId) -> tuple[tuple[str, HandleNumber], ...]:
+        """Where a session holds or waits for a lock: path and handle, in that order."""
+        return tuple(self._state.locks.book.places_of(session))
 
-    def opened_by(self, session: SessionId) -> tuple[tuple[str, LockOwner], ...]:
-        """Every ephemeral in whose open-set the session is, with the member, in order of paths. Handle 0: itself."""
-        return tuple(self._state.tree.opened_by(session))
+    def ephemerals_of(self, session: SessionId) -> tuple[tuple[str, HandleNumber], ...]:
+        """What a session keeps open: path and handle of each membership, in that order; handle 0 is the session."""
+        return tuple((path, owner.handle) for path, owner in self._state.tree.opened_by(session))
 
     def open_count(self, path: str) -> int:
-        """How many members the open-set of an ephemeral has; 0 for any other path."""
+        """How many members the open-set of an ephemeral has; 0 for anything else."""
         return self._state.tree.open_count(path)
 
     def has_open(self, path: str, owner: LockOwner) -> bool:
@@ -262,18 +261,6 @@ class Machine:
         if node is None or node.instance != instance:
             return NO_STANDING
         return self._state.locks.standing(owner, path)
-
-    def locks_of(self, session: SessionId) -> tuple[tuple[str, HandleNumber], ...]:
-        """Where a session holds or waits for a lock: path and handle, in that order."""
-        return tuple(self._state.locks.book.places_of(session))
-
-    def ephemerals_of(self, session: SessionId) -> tuple[tuple[str, HandleNumber], ...]:
-        """What a session keeps open: path and handle of each membership, in that order; handle 0 is the session."""
-        return tuple((path, owner.handle) for path, owner in self._state.tree.opened_by(session))
-
-    def open_count(self, path: str) -> int:
-        """How many members the open-set of an ephemeral has; 0 for anything else."""
-        return self._state.tree.open_count(path)
 
     def delays(self) -> tuple[Delay, ...]:
         """The locks in lock-delay, in path order."""

@@ -45,7 +45,7 @@ class Branch:
         self._draft = draft
         self._limits = limits
         self._session = session
-        self._last = ""  # the path of the last Create; "" is no path
+        self._last: str | None = None  # the path of the last Create
 
     def perform(self, operation: MachineOperation) -> OperationResult:
         """Do one operation. Raises a ChubbyError, after which the draft is of no more use."""
@@ -57,6 +57,8 @@ class Branch:
             case Remove():
                 return self._remove(operation)
             case OpenCreated():
+                if self._last is None:
+                    raise BadArgument("no Create went before")
                 return self._open(self._last, operation.handle, None)
             case OpenExisting():
                 return self._open(operation.path, operation.handle, operation.instance)
@@ -139,8 +141,6 @@ class Branch:
 
     def _open(self, path: str, handle: HandleNumber, instance: int | None) -> OperationResult:
         """Enter a handle into the open-set of the node, if it has one."""
-        if not path:
-            raise BadArgument("no Create went before")
         if handle <= 0:
             raise BadArgument("handles are numbered from 1")
         node = self._draft.require(path)

@@ -134,7 +134,7 @@ class Sessions:
         self._by_nonce[row.principal, row.nonce] = session
 
     def _answered(self, session: SessionId, before: CallNumber, now: CallNumber) -> list[CallNumber]:
-        """The stored numbers above `before`, up to `now`. Looks at whatever is fewer: numbers between, or stored ones."""
+        """The stored numbers above `before` up to `now`, sought among the fewer: those between, those stored."""
         numbers = self._numbers.get(session, {})
         if now - before <= len(numbers):
             return [number for number in range(before + 1, now + 1) if number in numbers]
