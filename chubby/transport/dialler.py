@@ -65,10 +65,12 @@ class Dialler:
         self._task = self._surroundings.spawn(self._run(), f"link to replica {self._replica}")
 
     def close(self) -> None:
-        """Dial no more; what was written may still leave, what is queued is dropped."""
+        """Dial no more. What is queued for a connected peer may still leave, while its connection lingers."""
         if self._task is not None:
             self._task.cancel()
         if self._link is not None:
+            if self.connected and self._link.open and len(self._outbox):
+                self._write(self._link, self._outbox.size)
             self._link.dismiss(Reason.STOPPED)
         self._outbox.clear()
 
@@ -80,14 +82,11 @@ class Dialler:
 
     def flush(self) -> None:
         """Hand what is queued to the connection, in one write while its buffer has room."""
-        link, outbox, tally = self._link, self._outbox, self._ledger.outward
+        link = self._link
         if link is None or not self.connected:
             return
-        while len(outbox) and link.writable:
-            before = outbox.size
-            frames = outbox.take(WRITE_SIZE)
-            link.write(frames)
-            tally.add(len(frames), before - outbox.size)
+        while len(self._outbox) and link.writable:
+            self._write(link, WRITE_SIZE)
 
     def readdress(self, address: str) -> None:
         """The peer lives elsewhere now: dial there, at once."""
@@ -158,6 +157,12 @@ class Dialler:
         self._over.set()
 
     # ------------------------------------------------------------------------------------------------------ inside
+
+    def _write(self, link: Link, size: int) -> None:
+        before = self._outbox.size
+        frames = self._outbox.take(size)
+        link.write(frames)
+        self._ledger.outward.add(len(frames), before - self._outbox.size)
 
     async def _run(self) -> None:
         while True:

@@ -67,9 +67,14 @@ class Link(asyncio.Protocol):
         return self._handshake.state is State.CLOSED
 
     @property
+    def open(self) -> bool:
+        """Whether the connection takes writes."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
     def writable(self) -> bool:
         """Whether what is written now leaves soon."""
-        return not self._paused and self._transport is not None and not self._transport.is_closing()
+        return self.open and not self._paused
 
     @property
     def peer_name(self) -> str:
