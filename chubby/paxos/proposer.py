@@ -109,14 +109,13 @@ class Proposer:
         if self.phase is not Phase.PREPARING:
             return
         answered = {replica for replica, _ in self._promises}
-        for configuration in self._concerned():
-            for voter in configuration.voters:
-                replica = voter.replica
-                if replica in answered or (replica in self._asked and not repeat):
-                    continue
-                self._asked.add(replica)
-                if replica != self._identity.replica:
-                    self._outbox.gate(replica, Prepare(self.ballot, self._log.chosen))
+        voters = {voter.replica for configuration in self._concerned() for voter in configuration.voters}
+        for replica in sorted(voters - answered):
+            if replica in self._asked and not repeat:
+                continue
+            self._asked.add(replica)
+            if replica != self._identity.replica:
+                self._outbox.gate(replica, Prepare(self.ballot, self._log.chosen))
 
     def on_promise(self, sender: ReplicaId, message: Promise) -> list[Entry]:
         """Count a promise; returns entries that it shows to be chosen, for the caller to learn before anything else."""
