@@ -1,4 +1,4 @@
-"""Exit codes of `chubby`, the same for every command (documented in docs/operations.md).
+"""Exit codes of `chubby`, the same for every command.
 
 | code | meaning                                                                        |
 |------|--------------------------------------------------------------------------------|
@@ -11,6 +11,10 @@
 | 75   | a lock could not be had in time; the outcome is unknown: try again             |
 | 77   | permission denied                                                              |
 | 78   | a configuration file is wrong                                                  |
+| 128+n| ended by signal n                                                              |
+
+`chubby lock` passes on the exit code of its command (128 + n if signal n ended it); 126 and 127 say that it could not
+be started. 69 says that the lock was lost although the command ended as if all were well.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ TRY_AGAIN = 75
 NO_PERMISSION = 77
 CONFIG = 78
 
-_CODES: dict[ErrorCode, int] = {
+CODES: dict[ErrorCode, int] = {
     ErrorCode.BAD_PATH: USAGE,
     ErrorCode.BAD_ARGUMENT: USAGE,
     ErrorCode.TOO_LARGE: USAGE,
@@ -57,9 +61,9 @@ _CODES: dict[ErrorCode, int] = {
     ErrorCode.MEMBERSHIP_REFUSED: NO,
     ErrorCode.INTERNAL: BUG,
 }
-assert set(_CODES) == set(ErrorCode), "every error has an exit code"
+assert set(CODES) == set(ErrorCode), "every error has an exit code"
 
 
 def exit_code_of(error: ChubbyError) -> int:
     """The exit code that stands for `error`."""
-    return _CODES[error.code]
+    return CODES[error.code]

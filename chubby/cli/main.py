@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from chubby import __version__
 from chubby.cli.cell import cell
-from chubby.cli.exits import exit_code_of
-from chubby.errors import ChubbyError
+from chubby.cli.program import Program
+from chubby.cli.status import status_command
+
+_EPILOG = """\b
+Completion of commands and options, for bash (zsh and fish alike):
+  eval "$(_CHUBBY_COMPLETE=bash_source chubby)"
+"""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Program, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="chubby")
 def chubby() -> None:
     """Locks, small files and events for distributed programs.
 
     Names are /ls/CELL/a/b/c; /ls/local is the cell of your configuration (see `chubby COMMAND --help` for --cell,
-    --config and --address).
+    --config and --address). A name that does not begin with /ls/ is inside the cell of --cell.
+
+    Exit codes: 0 done; 1 the answer is no (node missing, condition not met, lock held); 64 wrong usage; 69 the cell
+    cannot be reached; 70 a bug; 74 the disk refused; 75 the lock could not be had in time, or the outcome is unknown;
+    77 permission denied; 78 wrong configuration; 128 + n ended by signal n.
     """
 
 
-chubby.add_command(cell)
+for command in (cell, status_command):
+    chubby.add_command(command)
 
 
 def main() -> None:
-    """Run `chubby` and turn errors into a line on stderr and an exit code."""
-    try:
-        sys.exit(chubby.main(standalone_mode=False))
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.Abort:
-        sys.exit(130)
-    except ChubbyError as error:
-        click.echo(f"chubby: {error}", err=True)
-        sys.exit(exit_code_of(error))
+    """Run `chubby`; never returns."""
+    chubby.main()

@@ -30,17 +30,23 @@ class Signals:
         self._task = asyncio.current_task()
         self.came: signal.Signals | None = None
         """The signal that cancelled the command."""
+        self._handler: Handler = self._cancel
         self._install(ENDING, self._cancel)
 
     @contextlib.contextmanager
     def routed_to(self, handler: Handler) -> Iterator[None]:
         """Within this block `handler` gets all of them."""
+        before, self._handler = self._handler, handler
         self._install(ENDING + OTHER, handler)
         try:
             yield
         finally:
-            self._remove(OTHER)
-            self._install(ENDING, self._cancel)
+            self._handler = before
+            if before == self._cancel:
+                self._remove(OTHER)
+                self._install(ENDING, before)
+            else:
+                self._install(ENDING + OTHER, before)
 
     def close(self) -> None:
         """Leave all as it was."""

@@ -135,6 +135,11 @@ def describe(operation: Operation) -> str:
     return f"{_WORDS[type(operation)]} {operation.path}"
 
 
+def describe_guard(guard: Guard) -> str:
+    """The guard as it is written, after `if`."""
+    return _guard_text(guard)
+
+
 def _guard(words: list[str], path_of: PathRule) -> Guard:
     match words:
         case ["exists", path]:

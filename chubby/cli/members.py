@@ -1,0 +1,85 @@
+"""What to say before a change of membership, and how far a new member has come. PURE.
+
+The master judges a change for itself and is right. This is for the person who asks: refuse what cannot succeed with a
+better word than the master has, and ask back where a mistake would cost a quorum.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from chubby.cli.status_view import LEARNER, Picture, ReplicaView, margin_text
+from chubby.types.calls import MemberAction
+from chubby.types.identity import ReplicaId
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """`refusal`: do not even ask the master. `question`: ask the person. `done`: what to say when it is done."""
+
+    refusal: str = ""
+    question: str = ""
+    done: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a new member has come."""
+
+    text: str
+    voting: bool = False
+
+
+def advice(picture: Picture, action: MemberAction, number: ReplicaId) -> Advice:
+    """What to say before `action` on replica `number`, seeing the cell as in `picture`."""
+    view = next((each for each in picture.replicas if each.replica == number), None)
+    if not picture.serving:
+        state = "no master" if picture.margin >= 0 else margin_text(picture.margin)
+        return Advice(f"the cell has {state}: its members can only change while it serves")
+    if action is MemberAction.ADD:
+        if view is not None and view.role != "joining":
+            return Advice(
+                f"replica {number} is a member already; to give its place to a new one: chubby replica replace"
+            )
+        return Advice(done=f"replica {number} is admitted and will vote once it has caught up; start it now")
+    if view is None:
+        known = ", ".join(str(each.replica) for each in picture.replicas)
+        return Advice(f"replica {number} is not a member; members are {known}")
+    if number == picture.master:
+        return Advice(f"replica {number} is the master: let it hand over first, with chubby step-down")
+    if action is MemberAction.REMOVE:
+        return _removal(picture, view)
+    return _replacement(picture, view)
+
+
+def progress_of(picture: Picture, number: ReplicaId) -> Progress:
+    """How far replica `number` has come."""
+    view = next((each for each in picture.replicas if each.replica == number), None)
+    if view is None:
+        return Progress("not yet known to the replicas that answer")
+    if not view.answers:
+        return Progress("waiting for it to start")
+    if view.role in (LEARNER, "joining"):
+        return Progress(f"catching up, {view.lag} slots behind" if view.lag else "has caught up, waits for promotion")
+    return Progress("votes", voting=True)
+
+
+def _removal(picture: Picture, view: ReplicaView) -> Advice:
+    done = f"replica {view.replica} is no member any more; stop its process if it runs"
+    if view.role == LEARNER:
+        return Advice(done=done)
+    voters = [each for each in picture.replicas if each.role != LEARNER and each.replica != view.replica]
+    margin = sum(each.answers for each in voters) - (len(voters) // 2 + 1)
+    if margin < 0:
+        return Advice(f"without replica {view.replica} the cell would have no quorum: {margin_text(margin)}")
+    return Advice(question=f"Remove replica {view.replica}? Afterwards {margin_text(margin)}.", done=done)
+
+
+def _replacement(picture: Picture, view: ReplicaView) -> Advice:
+    done = f"replica {view.replica} is to be replaced; start the new one, with an empty data directory, now"
+    if not view.answers or view.role == LEARNER:
+        return Advice(done=done)
+    if picture.margin == 0:
+        return Advice(f"replica {view.replica} answers, and without it the cell would have no quorum")
+    return Advice(
+        question=f"Replica {view.replica} answers. Replace it nevertheless, and give up its data?",
+        done=done,
+    )

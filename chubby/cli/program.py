@@ -1,0 +1,58 @@
+"""The outermost group: commands return exit codes, errors become a line on stderr and the exit code of `exits`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+import click
+
+from chubby.cli import exits
+from chubby.cli.output import complain
+from chubby.errors import ChubbyError
+
+
+class Program(click.Group):
+    """A group whose commands return an exit code (None: 0)."""
+
+    def main(self, *args: object, **options: object) -> NoReturn:
+        """Run the command line and leave the process with its exit code."""
+        options["standalone_mode"] = False
+        run: Callable[..., object] = super().main
+        sys.exit(_guarded(lambda: run(*args, **options)))
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text: examples, one a line."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def _guarded(run: Callable[[], object]) -> int:
+    try:
+        code = run()
+        sys.stdout.flush()
+    except click.UsageError as error:
+        complain(error.format_message())
+        if error.ctx is not None:
+            complain(f"try '{error.ctx.command_path} --help'")
+        return exits.USAGE
+    except click.ClickException as error:
+        complain(error.format_message())
+        return error.exit_code
+    except click.Abort:
+        return 128 + signal.SIGINT
+    except ChubbyError as error:
+        complain(str(error))
+        return exits.exit_code_of(error)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit meets no pipe
+        return 128 + signal.SIGPIPE
+    except Exception:
+        traceback.print_exc()
+        complain("this is a bug; please report it with the lines above")
+        return exits.BUG
+    return code if isinstance(code, int) else exits.OK
