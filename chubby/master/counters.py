@@ -17,6 +17,7 @@ class Counters:
         "invalidation_rounds",
         "invalidations",
         "redirects",
+        "resyncs",
         "sessions_expired",
     )
 
@@ -32,4 +33,5 @@ class Counters:
         self.invalidation_rounds = 0
         self.invalidations = 0
         self.redirects = 0
+        self.resyncs = 0
         self.sessions_expired = 0

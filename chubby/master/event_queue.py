@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+from chubby.master.counters import Counters
 from chubby.types.events import Event, EventKind
 from chubby.types.identity import HandleNumber, Revision, WatchNumber
 
@@ -36,14 +37,14 @@ _Sameness = tuple[EventKind, str, int, HandleNumber, WatchNumber]
 class EventQueue:
     """Events not yet sent."""
 
-    __slots__ = ("_events", "_limit", "resyncs")
+    __slots__ = ("_counters", "_events", "_limit")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, counters: Counters) -> None:
         """An empty queue that coalesces when it holds `limit` events."""
         assert limit > 0, "a queue has room for something"
         self._events: deque[Event] = deque()
         self._limit = limit
-        self.resyncs = 0
+        self._counters = counters
 
     def __len__(self) -> int:
         """How many events wait."""
@@ -92,7 +93,7 @@ class EventQueue:
                 losers[event.handle, event.watch] = None
             else:
                 kept.append(event)
-        self.resyncs += len(losers)
+        self._counters.resyncs += len(losers)
         kept.extend(Event(EventKind.RESYNC, handle=handle, watch=watch) for handle, watch in losers)
         return kept
 

@@ -42,17 +42,23 @@ class Round:
 
 
 class Invalidations:
-    """All rounds under way. `told` collects sessions that have something new in their mailbox."""
+    """All rounds under way."""
 
-    def __init__(self, sessions: dict[SessionId, Session], registry: Registry, counters: Counters) -> None:
-        """No round is under way; `sessions` is the master's own table and only read."""
+    def __init__(
+        self,
+        sessions: dict[SessionId, Session],
+        registry: Registry,
+        counters: Counters,
+        told: dict[SessionId, None],
+    ) -> None:
+        """No round is under way. `sessions` is only read; `told` collects who has something new in the mailbox."""
         self._sessions = sessions
         self._registry = registry
         self._counters = counters
         self._rounds: dict[SessionId, dict[Round, None]] = {}
         self._lapses: Timers[SessionId] = Timers()
+        self._told = told
         self.uncachable = Uncachable()
-        self.told: dict[SessionId, None] = {}
 
     def extend(
         self, round_: Round, keys: Iterable[CacheKey], writer: SessionId, acknowledged: CallNumber, now: Instant
@@ -116,7 +122,6 @@ class Invalidations:
         self._rounds.clear()
         self._lapses.clear()
         self.uncachable.clear()
-        self.told.clear()
         self._registry.clear()
 
     def _tell(self, round_: Round, session: Session, key: CacheKey, mark: int, now: Instant) -> None:
@@ -125,7 +130,7 @@ class Invalidations:
             place = session.mailbox.invalidate(key)
             self._registry.owe(session.id, key, place)
             self._counters.invalidations += 1
-            self.told[session.id] = None
+            self._told[session.id] = None
         if session.cache_ends > now:
             round_.waiting[session.id] = max(place, round_.waiting.get(session.id, 0))
             self._rounds.setdefault(session.id, {})[round_] = None

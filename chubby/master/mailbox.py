@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from chubby.master.counters import Counters
 from chubby.master.event_queue import EventQueue
 from chubby.master.settings import MasterSettings
 from chubby.types.events import Event
@@ -53,9 +54,9 @@ class Mailbox:
         "events",
     )
 
-    def __init__(self, settings: MasterSettings, revision: Revision) -> None:
+    def __init__(self, settings: MasterSettings, counters: Counters, revision: Revision) -> None:
         """An empty mailbox; all events up to `revision` count as told."""
-        self.events = EventQueue(settings.events_per_session)
+        self.events = EventQueue(settings.events_per_session, counters)
         self._settings = settings
         self._keys: dict[CacheKey, int] = {}
         self._everything = 0

@@ -6,7 +6,7 @@
   same cache key (or the same lock) has been applied: it sees them;
 - changes that touch a common key are applied in the order in which they arrived, whoever sent them (see `pipeline`);
 - a call through a handle comes after the Open or Close of that handle; a Close after every earlier call through it,
-  except an Acquire that waits for its lock, which it ends;
+  except an Acquire that waits for its lock, which it ends; BIND (SetSequencer) counts as an OPEN for what follows;
 - nothing else: reads may overtake writes to other nodes, and are never overtaken in effect by an earlier write.
 
 A call occupies *tokens*: the cache keys it reads or changes, the path of the lock it concerns, the number of its
@@ -17,6 +17,7 @@ handle. Its `Rank` says which earlier calls on a common token it waits for:
 | READ        | earlier changes             | earlier OPEN, CLOSE     |
 | CONDITIONAL | earlier changes             | earlier OPEN, CLOSE     |
 | CHANGE      | –                           | earlier OPEN, CLOSE     |
+| BIND        | earlier changes             | earlier OPEN, CLOSE     |
 | OPEN        | earlier changes             | –                       |
 | CLOSE       | –                           | every earlier call      |
 """
@@ -46,14 +47,15 @@ class Rank(enum.Enum):
     READ = "read"
     CONDITIONAL = "conditional"
     CHANGE = "change"
+    BIND = "bind"
     OPEN = "open"
     CLOSE = "close"
 
 
 _CHANGES: Final = frozenset({Rank.CONDITIONAL, Rank.CHANGE, Rank.OPEN, Rank.CLOSE})
-_HANDLE_MAKERS: Final = frozenset({Rank.OPEN, Rank.CLOSE})
-_WAIT_ON_TOKENS: Final = frozenset({Rank.READ, Rank.CONDITIONAL, Rank.OPEN})
-_WAIT_ON_HANDLE: Final = frozenset({Rank.READ, Rank.CONDITIONAL, Rank.CHANGE})
+_HANDLE_MAKERS: Final = frozenset({Rank.BIND, Rank.OPEN, Rank.CLOSE})
+_WAIT_ON_TOKENS: Final = frozenset({Rank.READ, Rank.CONDITIONAL, Rank.BIND, Rank.OPEN})
+_WAIT_ON_HANDLE: Final = frozenset({Rank.READ, Rank.CONDITIONAL, Rank.CHANGE, Rank.BIND})
 
 
 class Footprint(msgspec.Struct, frozen=True):
@@ -136,7 +138,7 @@ class Order:
         self._users: dict[HandleNumber, dict[PendingCall, None]] = {}
 
     def enter(self, pending: PendingCall) -> None:
-        """The call begins to occupy its footprint; calls enter in order of arrival."""
+        """The call begins to occupy its footprint."""
         footprint = pending.footprint
         if footprint.rank in _CHANGES:
             for token in footprint.tokens:
@@ -148,12 +150,21 @@ class Order:
 
     def leave(self, pending: PendingCall) -> list[PendingCall]:
         """The call is answered, or waits for a lock: return those who waited for it, in order. Idempotent."""
+        self._vacate(pending)
+        followers, pending.followers = pending.followers, []
+        return followers
+
+    def move(self, pending: PendingCall, footprint: Footprint) -> None:
+        """The call occupies something else, now that more is known; those who wait for it go on waiting."""
+        self._vacate(pending)
+        pending.footprint = footprint
+        self.enter(pending)
+
+    def _vacate(self, pending: PendingCall) -> None:
         for token in pending.footprint.tokens:
             _discard(self._changes, token, pending)
         _discard(self._users, pending.footprint.handle, pending)
         _discard(self._makers, pending.footprint.handle, pending)
-        followers, pending.followers = pending.followers, []
-        return followers
 
     def blocker(self, pending: PendingCall) -> PendingCall | None:
         """The call that this one has to wait for first, if any."""

@@ -19,7 +19,7 @@ from chubby.master.mailbox import Mailbox
 from chubby.master.pending import Order, PendingCall
 from chubby.master.subscriptions import Watch
 from chubby.types.identity import CallNumber, HandleNumber, SessionId, StreamNumber, WatchNumber
-from chubby.types.time import Instant
+from chubby.types.time import Duration, Instant
 
 
 class SessionState(enum.Enum):
@@ -91,10 +91,17 @@ class Session:
         """Let the session lease end no earlier than `until`."""
         self.lease_until = max(self.lease_until, until)
 
-    def extend_cache(self, until: Instant) -> None:
-        """Let the cache lease end no earlier than `until`."""
-        assert not self.mailbox.owes, "an acknowledgement owed withholds the cache lease"
-        self.cache_until = max(self.cache_until, until)
+    def renew_cache(self, length: Duration, now: Instant) -> Duration:
+        """Renew the cache lease and return its length; 0, and not renewed, while an acknowledgement is owed."""
+        if not self.caching or self.mailbox.owes:
+            return 0
+        self.cache_until = max(self.cache_until, now + length)
+        return length
+
+    def postpone(self, duration: Duration) -> None:
+        """The master slept: what the session could not have renewed meanwhile lasts that much longer."""
+        self.lease_until += duration
+        self.cache_until += duration
 
     @property
     def cache_ends(self) -> Instant:

@@ -51,7 +51,8 @@ class MasterSettings(msgspec.Struct, frozen=True, kw_only=True):
     handles_per_session: int = 20_000
     watches_per_session: int = 1_000
     keys_per_session: int = 20_000
-    """Cache keys one session may be registered for; beyond it the client is told to start afresh."""
+    keys_in_total: int = 2_000_000
+    """Cache keys registered for one session, and for all: beyond it a client is told to empty its cache."""
 
     events_per_session: int = 1_024
     """Events waiting for one session before they coalesce."""

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from chubby.master.calls import Calls
+from chubby.master.desk import Desk
+from chubby.master.failover import Phase
+from chubby.master.invalidation import Invalidations
+from chubby.master.pipeline import Pipeline
+from chubby.master.session import SessionState
+from chubby.master.streams import Streams
+from chubby.master.upkeep import Upkeep
 from chubby.types.identity import Epoch
 
 
@@ -42,3 +50,46 @@ class MasterStatistics(msgspec.Struct, frozen=True):
     sessions_expired: int
     redirects: int
     elections: int
+
+
+def gather(
+    desk: Desk,
+    phase: Phase,
+    streams: Streams,
+    calls: Calls,
+    pipeline: Pipeline,
+    invalidations: Invalidations,
+    upkeep: Upkeep,
+) -> MasterStatistics:
+    """The figures of this moment."""
+    sessions = desk.sessions.values()
+    counters = desk.counters
+    return MasterStatistics(
+        phase=phase.value,
+        epoch=desk.epoch,
+        streams=len(streams),
+        sessions=desk.machine.session_count,
+        sessions_connected=sum(session.stream is not None for session in sessions),
+        sessions_awaited=sum(session.state is SessionState.AWAITED for session in sessions),
+        handles=sum(len(session.handles) for session in sessions),
+        watches=sum(len(session.watches) for session in sessions),
+        locks=desk.machine.lock_count,
+        cached_keys=len(desk.registry),
+        uncachable_keys=len(invalidations.uncachable),
+        calls_pending=calls.total,
+        commands_in_flight=pipeline.in_flight,
+        commands_waiting=pipeline.waiting,
+        lock_delays=len(upkeep),
+        calls_answered=counters.calls_answered,
+        calls_repeated=counters.calls_repeated,
+        calls_overloaded=counters.calls_overloaded,
+        calls_late=counters.calls_late,
+        invalidations=counters.invalidations,
+        invalidation_rounds=counters.invalidation_rounds,
+        cache_lapses=counters.cache_lapses,
+        events=counters.events,
+        resyncs=counters.resyncs,
+        sessions_expired=counters.sessions_expired,
+        redirects=counters.redirects,
+        elections=counters.elections,
+    )
