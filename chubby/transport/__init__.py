@@ -9,7 +9,7 @@
 | `handshake`    | the automaton of one link, as a table                                  | yes     |
 | `outbox`       | the bounded queue to one peer                                          | yes     |
 | `backoff`      | when to dial again                                                     | yes     |
-| `settings`     | limits and times                                                       | yes     |
+| `settings`     | limits and times                                                       |         |
 | `statistics`   | what a mesh tells of itself                                            | yes     |
 | `sockets`      | options of sockets                                                     |         |
 | `surroundings` | what the links of a mesh share                                         |         |

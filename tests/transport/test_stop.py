@@ -9,6 +9,7 @@ import pytest
 
 from chubby.transport.greetings import Hello, Reason
 from chubby.transport.settings import Timing
+from chubby.transport.statistics import PeerState
 from chubby.types.time import MILLISECOND, SECOND
 from tests.transport.conftest import Run
 from tests.transport.meshes import (
@@ -142,8 +143,10 @@ def test_stopping_while_a_connection_is_being_made(run: Run) -> None:
             for filler in fillers:
                 filler.setblocking(False)
                 filler.connect_ex(door.getsockname())
-            async with started(Node(1, book, timing=Timing(connect=3600 * SECOND))):
-                await asyncio.sleep(0.02)
+            async with started(one := Node(1, book, timing=Timing(connect=3600 * SECOND))):
+                await until(lambda: one.peer(2).state is PeerState.DIALLING)
+                await turns(20)
+                assert one.peer(2).state is PeerState.DIALLING
             for filler in fillers:
                 filler.close()
 
@@ -193,7 +196,9 @@ def test_stopping_while_accepting_rests(run: Run) -> None:
         async with started(one):
             one.mesh._listener._rest(OSError(24, "Too many open files"))
             assert one.mesh.statistics().accept_pauses == 1
-        await asyncio.sleep(0.05)
+            pause = one.mesh._listener._pause
+            assert pause is not None and not pause.cancelled()
+        assert pause.cancelled()
 
     run(scenario())
 
