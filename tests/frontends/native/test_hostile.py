@@ -311,10 +311,10 @@ async def test_a_client_that_reads_nothing_at_all_is_cut() -> None:
     async with serving(FakeDoor(lambda frame: (huge,))) as service:
         caller = service.caller()
         await caller.send(OpenSession(1))
-        await until(lambda: len(service.door.streams) == 1)
-        # The first is being written, the second waits, being let in by an empty outbox; the third is too much.
+        await until(lambda: len(service.door.streams) == 1 and service.door.streams[1].received != [])
+        await until(lambda: service.frontend.statistics().waiting_bytes == 0)
+        # The first is being written, the second waits, let in by an empty outbox; the third is too much.
         for _ in range(2):
-            await until(lambda: service.door.cut == [] and service.frontend.statistics().attached == 1)
             service.door.streams[1].deliver((huge,))
         await until(lambda: service.door.cut == [1])
         verdict = await caller.verdict()
