@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import msgspec
@@ -16,6 +17,7 @@ from chubby.storage.files import Files
 from chubby.storage.life import OpenedDirectory
 from chubby.storage.snapshot_format import SnapshotHeader
 from chubby.types.identity import Slot
+from tests.storage.fake_files import Coin
 
 IDENTITY = Identity(cell=0xCE11, replica=2, incarnation=0x1DEA)
 ANOTHER_LIFE = msgspec.structs.replace(IDENTITY, incarnation=0x2DEA)
@@ -76,6 +78,12 @@ def reopened(files: Files, segment_size: int = SMALL) -> OpenedDirectory:
         return directory.open(segment_size=segment_size)
     finally:
         directory.close()
+
+
+def coin(seed: int) -> Coin:
+    """A fair coin that falls the same way every time."""
+    chance = random.Random(seed)
+    return lambda: chance.random() < 0.5
 
 
 def newer(magic: bytes, payload: bytes) -> bytes:

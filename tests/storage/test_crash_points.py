@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chubby.paxos.ready import Recovered
 from chubby.storage.directory import Condition, DataDirectory
-from tests.storage.fake_files import Coin, CrashAt, Crashed, FakeFiles, everything, nothing
-from tests.storage.samples import ANOTHER_LIFE, IDENTITY, accepted, expected, formatted, reopened, same_log
+from tests.storage.fake_files import Coin, FakeFiles, everything, nothing
+from tests.storage.interference import CrashAt, Crashed, Operation
+from tests.storage.samples import (
+    ANOTHER_LIFE,
+    IDENTITY,
+    Batch,
+    accepted,
+    batches,
+    coin,
+    expected,
+    formatted,
+    reopened,
+    same_log,
+)
 from tests.storage.story import SEGMENT, Story
 
 FALLS = ["nothing survives", "everything survives", "some sectors survive", "other sectors survive", "process only"]
@@ -24,12 +37,6 @@ def fall(files: FakeFiles, kind: str, number: int) -> None:
         files.process_crash()
     else:
         files.power_loss(coins.get(kind, coin(seed)))
-
-
-def coin(seed: int) -> Coin:
-    """A fair coin that falls the same way every time."""
-    chance = random.Random(seed)
-    return lambda: chance.random() < 0.5
 
 
 def crashes(live: Callable[[FakeFiles], None], files: Callable[[], FakeFiles]) -> Iterator[tuple[int, FakeFiles]]:
@@ -117,6 +124,39 @@ def _until_it_starts(story: Story, kind: str) -> Recovered | None:
 def _must(found: Recovered | None) -> Recovered:
     assert found is not None
     return found
+
+
+@settings(max_examples=80)
+@given(batches(minimum=1, maximum=6), st.integers(0, 2**32), st.sampled_from([3, 6, 40]))
+def test_any_torn_pattern_of_the_last_write_recovers_to_the_synced_batches(
+    written: list[Batch], seed: int, sectors: int
+) -> None:
+    """DESIGN §3 Disk: power fails between write and sync, any subset of sectors is there, and the start is no rot.
+
+    The last batch is there as a whole, or not at all, with a warning if a part of it was.
+    """
+    size = sectors * 512
+    files = FakeFiles()
+    formatted(files, size)
+    opened = reopened(files, size)
+    for batch in written[:-1]:
+        opened.wal.append(batch)
+    while opened.wal.tend():
+        pass
+    files.interference = lambda operation: _end_at("sync", operation)
+    with pytest.raises(Crashed):
+        opened.wal.append(written[-1])
+    files.power_loss(coin(seed))
+    again = reopened(files, size)
+    whole, synced = expected(written), expected(written[:-1])
+    assert same_log(again.recovered, whole) or same_log(again.recovered, synced)
+    assert all(warning.startswith("torn write: ") for warning in again.warnings)
+    assert not again.warnings or same_log(again.recovered, synced)
+
+
+def _end_at(kind: str, operation: Operation) -> None:
+    if operation.kind == kind:
+        raise Crashed(operation)
 
 
 def _with_a_past() -> FakeFiles:

@@ -13,7 +13,8 @@ from chubby.paxos.ready import Recovered
 from chubby.storage.directory import Condition, DataDirectory
 from chubby.storage.faults import ForeignData
 from chubby.storage.files import OsFiles
-from tests.storage.fake_files import FailAt, FakeFiles, nothing
+from tests.storage.fake_files import FakeFiles, nothing
+from tests.storage.interference import FailAt
 from tests.storage.samples import (
     ANOTHER_LIFE,
     CONFIGURATION,

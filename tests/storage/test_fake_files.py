@@ -8,17 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.storage.fake_files import (
-    SECTOR,
-    CrashAt,
-    Crashed,
-    FailAt,
-    FakeFile,
-    FakeFiles,
-    Operation,
-    everything,
-    nothing,
-)
+from tests.storage.fake_files import SECTOR, FakeFile, FakeFiles, everything, nothing
+from tests.storage.interference import CrashAt, Crashed, FailAt, Operation
 
 
 def durable(files: FakeFiles, name: str, data: bytes) -> FakeFile:

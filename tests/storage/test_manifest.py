@@ -6,7 +6,8 @@ import pytest
 
 from chubby.errors import CorruptData
 from chubby.storage.manifest import MANIFEST, Contents, Manifest
-from tests.storage.fake_files import CrashAt, Crashed, FakeFiles, everything, nothing
+from tests.storage.fake_files import FakeFiles, everything, nothing
+from tests.storage.interference import CrashAt, Crashed
 from tests.storage.samples import ANOTHER_LIFE, IDENTITY
 
 FIRST = Contents(IDENTITY.incarnation, segments=(1,))

@@ -10,7 +10,8 @@ import pytest
 
 from chubby.errors import CorruptData, StorageFailed
 from chubby.storage.faults import disk_errors, explain
-from tests.storage.fake_files import CHANGES, FailAt, nothing
+from tests.storage.fake_files import nothing
+from tests.storage.interference import CHANGES, FailAt
 from tests.storage.samples import reopened, same_log
 from tests.storage.story import SEGMENT, Story
 

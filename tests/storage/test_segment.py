@@ -24,7 +24,8 @@ from chubby.storage.segment import (
     segment_name,
     zero,
 )
-from tests.storage.fake_files import FakeFiles, Operation, nothing
+from tests.storage.fake_files import FakeFiles, nothing
+from tests.storage.interference import Operation
 from tests.storage.samples import ANOTHER_LIFE, IDENTITY
 
 HEADER = SegmentHeader(IDENTITY, number=5, first=77)

@@ -13,7 +13,8 @@ from chubby.paxos.ready import ChosenRecord, LeaseRecord, PromisedRecord
 from chubby.storage.life import OpenedDirectory
 from chubby.storage.records import SECTOR
 from chubby.storage.segment import STEP
-from tests.storage.fake_files import FailAt, FakeFiles, nothing
+from tests.storage.fake_files import FakeFiles, nothing
+from tests.storage.interference import FailAt
 from tests.storage.samples import (
     SMALL,
     Batch,
