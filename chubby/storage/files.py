@@ -14,6 +14,7 @@ Names are relative to the data directory, parts divided by "/"; "" is the direct
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from typing import Final, Protocol
@@ -116,7 +117,13 @@ class OsFile:
 
     def allocate(self, size: int) -> None:
         """See `File.allocate`."""
-        os.posix_fallocate(self._descriptor, 0, size)
+        try:
+            os.posix_fallocate(self._descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+            # Some file systems cannot reserve. The zeros that are written next then find out whether there is room.
+            os.ftruncate(self._descriptor, max(size, self.size()))
 
     def sync(self) -> None:
         """See `File.sync`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -186,4 +187,26 @@ def test_a_write_cut_short_is_continued(tmp_path: Path, monkeypatch: pytest.Monk
     file.write(1, b"ten bytes!")
     assert file.read(0, 100) == b"\0ten bytes!"
     assert file.read(0, 11) == b"\0ten bytes!"
+    file.close()
+
+
+def test_a_file_system_that_cannot_reserve_space_is_good_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file grows all the same; only a refusal that means something is passed on."""
+
+    def refuse(code: int) -> None:
+        def fallocate(_descriptor: int, _offset: int, _size: int) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(os, "posix_fallocate", fallocate)
+
+    file = OsFiles(tmp_path).create("a")
+    refuse(errno.EOPNOTSUPP)
+    file.allocate(1000)
+    file.allocate(10)
+    assert file.size() == 1000 and file.read(0, 2000) == bytes(1000)
+    refuse(errno.ENOSPC)
+    with pytest.raises(OSError, match="No space left"):
+        file.allocate(2000)
     file.close()
