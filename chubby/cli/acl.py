@@ -13,10 +13,10 @@ from chubby.cli.output import emit_json
 from chubby.cli.ports import CellSession
 from chubby.cli.program import examples
 from chubby.cli.session import with_session
-from chubby.cli.trees import ATTEMPTS, put, read, unwrap, write_if
+from chubby.cli.trees import ATTEMPTS, put, read, write_if
 from chubby.errors import BadArgument, GenerationMismatch, NodeExists, NoNode
 from chubby.types.nodes import ANYONE, AclNames
-from chubby.types.transaction import AclGenerationIs, Read, WriteAcl
+from chubby.types.transaction import AclGenerationIs, WriteAcl
 
 Change = Callable[[list[str]], list[str]]
 
@@ -81,7 +81,7 @@ def set_command(
             before = stat.acl
             names = AclNames(read_list or before.read, write_list or before.write, change_list or before.change)
             guard = AclGenerationIs(target.path, stat.acl_generation)
-            if unwrap(await session.transact([guard], [WriteAcl(target.path, names)], [Read(target.path)])).succeeded:
+            if (await session.transact([guard], [WriteAcl(target.path, names)])).succeeded:
                 return exits.OK
         raise GenerationMismatch(f"{target.path}: others change its ACL names at the same time; try again")
 

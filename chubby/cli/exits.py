@@ -31,7 +31,7 @@ TRY_AGAIN = 75
 NO_PERMISSION = 77
 CONFIG = 78
 
-CODES: dict[ErrorCode, int] = {
+_CODES: dict[ErrorCode, int] = {
     ErrorCode.BAD_PATH: USAGE,
     ErrorCode.BAD_ARGUMENT: USAGE,
     ErrorCode.TOO_LARGE: USAGE,
@@ -61,9 +61,9 @@ CODES: dict[ErrorCode, int] = {
     ErrorCode.MEMBERSHIP_REFUSED: NO,
     ErrorCode.INTERNAL: BUG,
 }
-assert set(CODES) == set(ErrorCode), "every error has an exit code"
+assert set(_CODES) == set(ErrorCode), "every error has an exit code"
 
 
 def exit_code_of(error: ChubbyError) -> int:
     """The exit code that stands for `error`."""
-    return CODES[error.code]
+    return _CODES[error.code]

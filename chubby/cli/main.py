@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from chubby import __version__
-from chubby.cli.cell import cell
 from chubby.cli.program import Program
-from chubby.cli.status import status_command
+
+COMMANDS: Final = {
+    "acl": "chubby.cli.acl:acl",
+    "cat": "chubby.cli.reading:cat_command",
+    "cell": "chubby.cli.cell:cell",
+    "check-sequencer": "chubby.cli.operating:check_sequencer_command",
+    "lock": "chubby.cli.lock:lock_command",
+    "locks": "chubby.cli.operating:locks_command",
+    "ls": "chubby.cli.reading:ls_command",
+    "mkdir": "chubby.cli.writing:mkdir_command",
+    "put": "chubby.cli.writing:put_command",
+    "replica": "chubby.cli.replica:replica",
+    "rm": "chubby.cli.writing:rm_command",
+    "sessions": "chubby.cli.operating:sessions_command",
+    "stat": "chubby.cli.reading:stat_command",
+    "status": "chubby.cli.status:status_command",
+    "step-down": "chubby.cli.operating:step_down_command",
+    "tree": "chubby.cli.reading:tree_command",
+    "txn": "chubby.cli.txn:txn_command",
+    "watch": "chubby.cli.watch:watch_command",
+}
+"""Where each command is; only the one that is asked for is loaded."""
 
 _EPILOG = """\b
 Completion of commands and options, for bash (zsh and fish alike):
@@ -16,7 +38,10 @@ Completion of commands and options, for bash (zsh and fish alike):
 
 
 @click.group(
-    cls=Program, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    cls=Program,
+    places=COMMANDS,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="chubby")
 def chubby() -> None:
@@ -29,10 +54,6 @@ def chubby() -> None:
     cannot be reached; 70 a bug; 74 the disk refused; 75 the lock could not be had in time, or the outcome is unknown;
     77 permission denied; 78 wrong configuration; 128 + n ended by signal n.
     """
-
-
-for command in (cell, status_command):
-    chubby.add_command(command)
 
 
 def main() -> None:

@@ -102,8 +102,7 @@ def check_sequencer_command(connection: Connection, sequencer: str, as_json: boo
         name = paths.full_name(connection.cell or paths.LOCAL_CELL, found.path)
         mode = found.mode.name.lower()
         if as_json:
-            shape = {"name": name, "mode": mode, "token": found.token, "generation": found.generation}
-            emit_json({**shape, "instance": found.instance})
+            emit_json({"name": name, "mode": mode, "token": found.token, "generation": found.generation})
         else:
             click.echo(f"{name}: held, {mode}, token {found.token}")
         return exits.OK

@@ -12,8 +12,8 @@ from chubby.cli.supervisor import Turn
 from chubby.types.calls import MemberAction
 from chubby.types.events import Event
 from chubby.types.identity import ReplicaId, Revision, Token
-from chubby.types.nodes import DirEntry, LockInfo, LockMode, Sequencer
-from chubby.types.results import SessionInfo
+from chubby.types.nodes import DirEntry, LockInfo, LockMode
+from chubby.types.results import SequencerResult, SessionInfo
 from chubby.types.time import Duration
 from chubby.types.transaction import Guard, Operation, TransactionResult
 
@@ -24,7 +24,7 @@ class CellSession(Protocol):
     async def transact(
         self, guards: Sequence[Guard], then: Sequence[Operation], otherwise: Sequence[Operation] = ()
     ) -> TransactionResult:
-        """`if all guards: then, else otherwise`, atomically. A failure inside is part of the result."""
+        """`if all guards: then, else otherwise`, atomically. Raises why nothing changed, if an operation failed."""
 
     async def children(self, path: str) -> list[DirEntry]:
         """All children in name order."""
@@ -35,7 +35,7 @@ class CellSession(Protocol):
     async def sessions(self) -> list[SessionInfo]:
         """All sessions in order of their ids."""
 
-    async def check_sequencer(self, sequencer: bytes) -> Sequencer:
+    async def check_sequencer(self, sequencer: bytes) -> SequencerResult:
         """What the sequencer means, if its hold period lasts; SequencerInvalid otherwise."""
 
     async def step_down(self, successor: ReplicaId) -> None:

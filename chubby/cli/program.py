@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 import click
 
@@ -17,7 +18,27 @@ from chubby.errors import ChubbyError
 
 
 class Program(click.Group):
-    """A group whose commands return an exit code (None: 0)."""
+    """A group whose commands return an exit code (None: 0), and are loaded when they are asked for.
+
+    `places` says where each is, as `module:name`.
+    """
+
+    def __init__(self, *args: Any, places: Mapping[str, str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._places = places
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted(self._places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        if cmd_name not in self._places:
+            return None
+        module, _, name = self._places[cmd_name].partition(":")
+        command = vars(importlib.import_module(module))[name]
+        assert isinstance(command, click.Command)
+        return command
 
     def main(self, *args: object, **options: object) -> NoReturn:
         """Run the command line and leave the process with its exit code."""
@@ -46,7 +67,7 @@ def _guarded(run: Callable[[], object]) -> int:
     except click.Abort:
         return 128 + signal.SIGINT
     except ChubbyError as error:
-        complain(str(error))
+        complain("; ".join([str(error), *getattr(error, "__notes__", ())]))
         return exits.exit_code_of(error)
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit meets no pipe

@@ -24,7 +24,7 @@ from chubby.cli.output import (
 from chubby.cli.ports import CellSession
 from chubby.cli.program import examples
 from chubby.cli.session import with_session
-from chubby.cli.trees import checked, children_or_none, read
+from chubby.cli.trees import children_or_none, read
 from chubby.types.nodes import DirEntry, NodeKind, Stat
 from chubby.types.transaction import Read
 
@@ -120,7 +120,7 @@ def cat_command(connection: Connection, names: tuple[str, ...], as_json: bool) -
     targets = connection.targets(names)
 
     async def main(session: CellSession) -> int:
-        result = await checked(session, [Read(target.path) for target in targets])
+        result = await session.transact((), [Read(target.path) for target in targets])
         for target, each in zip(targets, result.results, strict=True):
             assert each.contents is not None and each.stat is not None, "a Read gives both"
             if as_json:
@@ -141,7 +141,7 @@ def stat_command(connection: Connection, names: tuple[str, ...], as_json: bool) 
     targets = connection.targets(names)
 
     async def main(session: CellSession) -> int:
-        result = await checked(session, [Read(target.path) for target in targets])
+        result = await session.transact((), [Read(target.path) for target in targets])
         stats = [(target.name, each.stat) for target, each in zip(targets, result.results, strict=True)]
         shapes = [stat_json(name, stat) for name, stat in stats if stat is not None]
         if as_json:

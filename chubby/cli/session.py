@@ -20,7 +20,7 @@ async def open_session(connection: Connection, cell: str | None) -> AsyncIterato
     from chubby.cli.client_session import connect
 
     cell = cell or connection.cell or paths.LOCAL_CELL
-    async with connect(cell, connection.find(cell).addresses, connection.timeout) as session:
+    async with connect(connection, cell) as session:
         yield session
 
 

@@ -13,11 +13,9 @@ from chubby import paths
 from chubby.cli.ports import CellSession
 from chubby.errors import (
     BadArgument,
-    ErrorCode,
     GenerationMismatch,
     NoNode,
     NotEmpty,
-    error_of,
 )
 from chubby.types.limits import TRANSACTION_LIMIT
 from chubby.types.nodes import DirEntry, NodeKind, Stat
@@ -40,26 +38,14 @@ ATTEMPTS: Final = 5
 
 async def read(session: CellSession, path: str) -> tuple[bytes, Stat]:
     """Content and metadata of a node. Raises NoNode."""
-    result = (await checked(session, [Read(path)])).results[0]
+    result = (await session.transact((), [Read(path)])).results[0]
     assert result.stat is not None and result.contents is not None, "a Read gives both"
     return result.contents, result.stat
 
 
-async def checked(session: CellSession, operations: list[Operation]) -> TransactionResult:
-    """Do all `operations` or none; raises what made one fail."""
-    return unwrap(await session.transact((), operations))
-
-
-def unwrap(result: TransactionResult) -> TransactionResult:
-    """The result, unless it is a failure, which is raised."""
-    if result.failure is not None:
-        raise error_of(result.failure)
-    return result
-
-
 async def write_if(session: CellSession, path: str, contents: bytes, generation: int) -> TransactionResult:
     """Replace the content if its generation is `generation`. Raises GenerationMismatch, NoNode."""
-    result = unwrap(await session.transact([GenerationIs(path, generation)], [Write(path, contents)], [Read(path)]))
+    result = await session.transact([GenerationIs(path, generation)], [Write(path, contents)], [Read(path)])
     if not result.succeeded:
         stat = result.results[0].stat
         assert stat is not None
@@ -90,7 +76,7 @@ async def remove(session: CellSession, path: str, *, recursive: bool) -> int:
     if path == paths.ROOT:
         raise BadArgument("the root of a cell cannot be deleted; name what is below it")
     if not recursive:
-        await checked(session, [Remove(path)])
+        await session.transact((), [Remove(path)])
         return 1
     count = 0
     for _ in range(ATTEMPTS):
@@ -135,24 +121,24 @@ async def _create(
 ) -> TransactionResult:
     """If there are guards and they hold, do `then`; else `create`, with what it lies in if `parents`."""
     creation: list[Operation] = [create]
-    for _ in range(ATTEMPTS):
-        if guards:
-            result = await session.transact(guards, then, creation)
-        else:
-            result = await session.transact((), creation)
-        if not parents or result.failure is None or result.failure.code is not ErrorCode.NO_NODE:
-            break
+    for attempt in range(ATTEMPTS):
+        try:
+            return await (session.transact(guards, then, creation) if guards else session.transact((), creation))
+        except NoNode:
+            if not parents or attempt == ATTEMPTS - 1:
+                raise
         creation = [*await _missing_parents(session, create.path), create]
-    return unwrap(result)
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def _remove_all(session: CellSession, condemned: list[str]) -> int:
     """Delete in this order until the tree turns out to have changed; how many nodes are deleted."""
     for start in range(0, len(condemned), TRANSACTION_LIMIT):
-        result = await session.transact((), [Remove(path) for path in condemned[start : start + TRANSACTION_LIMIT]])
-        if result.failure is not None and result.failure.code in (ErrorCode.NO_NODE, ErrorCode.NOT_EMPTY):
+        batch = condemned[start : start + TRANSACTION_LIMIT]
+        try:
+            await session.transact((), [Remove(path) for path in batch])
+        except (NoNode, NotEmpty):
             return start
-        unwrap(result)
     return len(condemned)
 
 
@@ -170,4 +156,4 @@ async def _missing_parents(session: CellSession, path: str) -> list[Create]:
 async def ensure_parents(session: CellSession, path: str) -> None:
     """Make what `path` lies in, as far as it is missing."""
     if missing := await _missing_parents(session, path):
-        await checked(session, [*missing])
+        await session.transact((), missing)

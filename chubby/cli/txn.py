@@ -10,7 +10,7 @@ import click
 from chubby import paths
 from chubby.cli import exits, txn_format, txn_json
 from chubby.cli.options import Connection, connection_options, json_option
-from chubby.cli.output import complain, contents_json, emit_json, printable, stat_json
+from chubby.cli.output import contents_json, emit_json, printable, stat_json
 from chubby.cli.ports import CellSession
 from chubby.cli.program import examples
 from chubby.cli.session import with_session
@@ -21,10 +21,8 @@ from chubby.types.transaction import OperationResult, TransactionResult
 _HELP = (
     "Carry out a transaction: if all guards hold, some operations, otherwise others; atomically.\n\n"
     "It is read from FILE, by default from standard input: lines as below, or JSON, which begins with {. Exit code 1 "
-    "if the `else` branch ran, or if an operation failed and so nothing changed.\n\n\b\n"
-    + (txn_format.__doc__ or "").partition("::\n\n")[2]
-    + "\n\b\nJSON:\n"
-    + (txn_json.__doc__ or "").partition("::\n\n")[2]
+    "if the `else` branch ran; if an operation fails nothing changes, and it is that of the failure, mostly 1."
+    "\n\n\b\n" + txn_format.HELP + "\n\n\b\nJSON:\n" + (txn_json.__doc__ or "").partition("::\n\n")[2]
 )
 
 
@@ -62,11 +60,9 @@ def txn_command(connection: Connection, file: str, dry_run: bool, as_json: bool)
     async def main(session: CellSession) -> int:
         result = await session.transact(transact.guards, transact.then, transact.otherwise)
         if as_json:
-            emit_json(result_json(transact, result, cell))
+            emit_json(result_json(result, cell))
         else:
             _show(transact, result, cell)
-        if result.failure is not None:
-            return exits.CODES[result.failure.code]
         return exits.OK if result.succeeded else exits.NO
 
     return with_session(connection, cell, main)
@@ -81,16 +77,13 @@ def parse(text: str, path_of: txn_format.PathRule) -> Transact:
     return transact
 
 
-def result_json(transact: Transact, result: TransactionResult, cell: str) -> dict[str, object]:
+def result_json(result: TransactionResult, cell: str) -> dict[str, object]:
     """The shape of `chubby txn --json`."""
-    failure = result.failure
     return {
         "succeeded": result.succeeded,
         "revision": result.revision,
         "results": [_operation_json(each, cell) for each in result.results],
         "failed_guard": result.failed_guard,
-        "failed_operation": result.failed_operation,
-        "failure": {"code": failure.code.name, "message": failure.message} if failure is not None else None,
     }
 
 
@@ -111,11 +104,6 @@ def _show(transact: Transact, result: TransactionResult, cell: str) -> None:
         click.echo(f"else: the guard '{guard}' did not hold; revision {result.revision}")
     else:
         click.echo(f"{'then' if result.succeeded else 'else'}: revision {result.revision}")
-    if result.failure is not None:
-        index = result.failed_operation
-        which = f" ({txn_format.describe(branch[index])})" if index is not None else ""
-        complain(f"nothing changed: {result.failure.message}{which}")
-        return
     for operation, each in zip(branch, result.results, strict=True):
         click.echo(f"{txn_format.describe(operation).partition(' ')[0]} {_outcome(each, cell)}")
 

@@ -62,6 +62,17 @@ from chubby.types.transaction import (
     WriteAttributes,
 )
 
+
+def _help() -> str:
+    """The chapter above for a terminal: the example, and the table without its lines."""
+    example, _, rest = (__doc__ or "").partition("::\n\n")[2].partition("\n\n| line")
+    table, _, rules = rest.partition("\n\n")
+    rows = [[cell.strip().replace("`", "") for cell in row.split("| ")] for row in table.split("\n")[2:]]
+    lines = [f"  {row[1]:<42} {row[2].rstrip('| ')}" for row in rows]
+    return "\n".join([example, "", "\b", *lines, "", rules.replace("`", "")])
+
+
+HELP: Final = _help()
 BASE64: Final = "base64:"
 PathRule = Callable[[str], str]
 """Turns a name as a user writes it into the path inside the cell; raises BadPath."""
