@@ -17,9 +17,10 @@ A sequential node's name is not known before the answer: every name with its pre
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from chubby.client.cache import Cache
-from chubby.client.handle_table import HandleRecord
+from chubby.client.handle_table import HandleRecord, HandleTable
 from chubby.errors import ErrorCode, Failure
 from chubby.paths import ROOT, ancestors, parent
 from chubby.types.calls import (
@@ -42,31 +43,35 @@ from chubby.types.stream import CacheKey, CacheKind
 from chubby.types.time import Instant
 from chubby.types.transaction import Create, Operation, Read, Remove
 
-_FILLING = (Open, GetStat, GetContentsAndStat, ReadDir, SetContents, SetAcl, SetAttributes)
+_FILLING: Final = frozenset({Open, GetStat, GetContentsAndStat, ReadDir, SetContents, SetAcl, SetAttributes})
+_ANSWERED: Final = frozenset({Open, GetStat, GetContentsAndStat, ReadDir})
 
 
 def wants_caching(call: Call) -> bool:
     """Whether the answer to `call` can fill the cache at all."""
-    return isinstance(call, _FILLING)
+    return type(call) in _FILLING
 
 
-def answer_from(cache: Cache, call: Call, record: HandleRecord | None, now: Instant) -> Answer | None:
-    """The answer to `call` if the cache has it, from any thread; `record` is of the handle it goes through.
+def answer_from(cache: Cache, handles: HandleTable, call: Call, now: Instant) -> Answer | None:
+    """The answer to `call` if the cache has it, from any thread. None: ask the master.
 
-    `now` must have been read after the caller asked. None: ask the master.
+    `now` must have been read after the caller asked.
     """
+    kind = type(call)
+    if kind not in _ANSWERED:
+        return None
     if isinstance(call, Open):
         return _absence(cache, call, now)
+    assert isinstance(call, GetContentsAndStat | GetStat | ReadDir)
+    record = handles.get(call.handle)
     if record is None or not record.reads_cache:
         return None
     if isinstance(call, ReadDir):
         return cache.listing(record.path, record.instance, call.after, call.limit, now)
-    if not isinstance(call, GetStat | GetContentsAndStat):
-        return None
     entry = cache.node(record.path, now)
     if entry is None or entry.stat is None or entry.stat.instance != record.instance:
         return None
-    if isinstance(call, GetStat):
+    if kind is GetStat:
         return StatResult(entry.stat)
     return None if entry.contents is None else Contents(entry.contents, entry.stat)
 

@@ -22,7 +22,7 @@ from typing import Final
 from chubby.client.cache import Cache
 from chubby.client.cache_rules import drop_before, fill_from, wants_caching
 from chubby.client.effects import Complete, Deliver, Effect, Send
-from chubby.client.handle_table import HandleRecord, HandleTable, handle_call
+from chubby.client.handle_table import HandleRecord, HandleTable, through_handle
 from chubby.client.in_flight import CallsInFlight, Flight, Purpose
 from chubby.client.subscriptions import Subscriptions
 from chubby.client.verdicts import not_granted, out_of_time, session_over
@@ -73,8 +73,7 @@ class CallDesk:
     def _refusal(self, call: Call) -> Failure | None:
         if self.flights.crowded:
             return Failure(ErrorCode.OVERLOADED, "too many calls of this session wait for a master")
-        through = handle_call(call)
-        return None if through is None else self.handles.refusal(through)
+        return self.handles.refusal(call) if through_handle(call) else None
 
     def _begin_own(self, call: Call, now: Instant, purpose: Purpose, target: Flight | None = None) -> None:
         """Make a call on nobody's behalf: it is never refused and never given up."""
@@ -104,8 +103,7 @@ class CallDesk:
             record.sequenced = True
 
     def _record(self, call: Call) -> HandleRecord | None:
-        through = handle_call(call)
-        return None if through is None else self.handles.get(through.handle)
+        return self.handles.get(call.handle) if through_handle(call) else None
 
     # -------------------------------------------------------------------------------------------------------- send
 
@@ -174,9 +172,9 @@ class CallDesk:
             self.subscriptions.ended(call.watch)
         elif isinstance(call, Close):
             self.handles.remove(call.handle)
-        elif (through := handle_call(call)) is not None:
+        elif through_handle(call):
             if isinstance(answer, Failure) and answer.code is ErrorCode.HANDLE_INVALID:
-                self.handles.lose(through.handle, answer)
+                self.handles.lose(call.handle, answer)
             if isinstance(call, Acquire):
                 self._forget_acquire(flight)
 
@@ -226,8 +224,8 @@ class CallDesk:
         if self.handles.lose(handle, failure) is None:
             return
         for flight in self.flights:
-            through = handle_call(flight.call)
-            if through is None or through.handle != handle or isinstance(through, Close):
+            call = flight.call
+            if not through_handle(call) or call.handle != handle or isinstance(call, Close):
                 continue
             if flight.purpose is Purpose.CALLER and not flight.abandoned:
                 self._complete(flight, failure)

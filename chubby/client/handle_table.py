@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Final, TypeGuard, get_args
 
 from chubby.errors import ErrorCode, Failure
 from chubby.types.calls import (
@@ -50,9 +51,12 @@ HandleCall = (
 """Calls that go through an open handle."""
 
 
-def handle_call(call: Call) -> HandleCall | None:
-    """`call` if it goes through an open handle, else None."""
-    return call if isinstance(call, HandleCall) else None
+_THROUGH_HANDLE: Final = frozenset(get_args(HandleCall))
+
+
+def through_handle(call: Call) -> TypeGuard[HandleCall]:
+    """Whether `call` goes through an open handle."""
+    return type(call) in _THROUGH_HANDLE
 
 
 class HandleRecord:
@@ -115,7 +119,7 @@ class HandleTable:
     def __len__(self) -> int:
         return len(self._records)
 
-    def __iter__(self) -> Iterable[HandleRecord]:
+    def __iter__(self) -> Iterator[HandleRecord]:
         return iter(tuple(self._records.values()))
 
     def fresh_number(self) -> HandleNumber:

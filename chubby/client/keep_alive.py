@@ -79,7 +79,7 @@ class KeepAliveClock:
     def _silence_until(self) -> Instant:
         if self._asked is None:
             return NEVER
-        return max(self._session.half, self._heard) + SILENCE
+        return max(self._session.half, self._heard, self._asked) + SILENCE
 
     def silent(self, now: Instant) -> bool:
         """Whether the stream is to be given up. One's own stall counts as having heard something."""

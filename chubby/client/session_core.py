@@ -18,7 +18,6 @@ from chubby.client.cache import CACHE_BYTES, Cache
 from chubby.client.cache_rules import answer_from
 from chubby.client.call_desk import CallDesk
 from chubby.client.effects import Connect, Deliver, Disconnect, Effect, Send, StateChanged
-from chubby.client.handle_table import handle_call
 from chubby.client.identity import Identity
 from chubby.client.state import SessionState, Trigger, follow
 from chubby.client.statistics import Statistics
@@ -71,6 +70,7 @@ class SessionCore:
         self._open_until: Instant = NEVER
         self._sought: Epoch = 0
         self._pushed = 0
+        self._live = False
         self._farewell = False
 
     # ---------------------------------------------------------------------------------------------------- outputs
@@ -84,7 +84,7 @@ class SessionCore:
     def wake_at(self) -> Instant:
         """When `tick` has something to do; NEVER while only an input can change anything."""
         wake = min(self.desk.wake_at(), self._stream.wake_at(), self._open_until)
-        if self.state.live:
+        if self._live:
             wake = min(wake, self._tenure.until)
         elif self.state is SessionState.JEOPARDY:
             wake = min(wake, self._tenure.grace_until)
@@ -92,14 +92,12 @@ class SessionCore:
 
     def cached(self, call: Call, now: Instant) -> Answer | None:
         """The answer to `call` if the cache has it. From any thread; `now` is read after the caller asked."""
-        through = handle_call(call)
-        record = None if through is None else self.desk.handles.get(through.handle)
-        return answer_from(self.cache, call, record, now)
+        return answer_from(self.cache, self.desk.handles, call, now)
 
     @property
     def _serving(self) -> bool:
         """Whether calls can be sent now."""
-        return self.state.live and self._stream.established
+        return self._live and self._stream.phase is Phase.ESTABLISHED
 
     @property
     def gone(self) -> bool:
@@ -343,7 +341,7 @@ class SessionCore:
         if self.state is SessionState.OPENING and now >= self._open_until:
             reached = self._stream.phase is Phase.GREETING
             self._enter(Trigger.GAVE_UP, never_opened(self._stream.number, reached))
-        if self.state.live and now >= self._tenure.until:
+        if self._live and now >= self._tenure.until:
             self._enter(Trigger.LEASE_RAN_OUT)
             if self._stream.established:
                 self._leave_stream(now)
@@ -359,6 +357,7 @@ class SessionCore:
 
     def _enter(self, trigger: Trigger, failure: Failure | None = None) -> None:
         before, self.state = self.state, follow(self.state, trigger)
+        self._live = self.state.live
         if self.state is SessionState.JEOPARDY:
             self.cache.disable()
         elif self.state.final:

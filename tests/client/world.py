@@ -197,7 +197,7 @@ class SimClient:
         backlog, self._backlog = self._backlog, []
         for action in backlog:
             self.act(action)
-        self.act(lambda: self.core.tick(self.clock))
+        self.act(self._tick)
 
     # ------------------------------------------------------------------------------------------------------ effects
 
@@ -213,7 +213,11 @@ class SimClient:
     def _ring(self, wake: Instant) -> None:
         if self._alarm == wake:
             self._alarm = NEVER
-        self.act(lambda: self.core.tick(self.clock))
+        self.act(self._tick)
+
+    def _tick(self) -> None:
+        self.core.tick(self.clock)
+        assert self.core.wake_at() > self.clock, "a tick leaves nothing due, or the shell would spin"
 
     def _execute(self, effect: Effect) -> None:
         if isinstance(effect, Connect):

@@ -1,0 +1,28 @@
+"""Sequencers in the user's hands: opaque bytes to pass on, their meaning attached (paper §2.4; DESIGN §4 Token)."""
+
+from __future__ import annotations
+
+from chubby.types.identity import Token
+from chubby.types.nodes import LockMode
+from chubby.types.results import SequencerResult
+
+
+class SequencerBytes(bytes):
+    """The bytes of a sequencer, and what they mean.
+
+    Pass the bytes on with each request to the resource that the lock protects. `token` is the fencing number: one for
+    each hold period, growing for ever, cell-wide. `path` is inside the cell.
+    """
+
+    path: str
+    mode: LockMode
+    generation: int
+    token: Token
+
+    @classmethod
+    def of(cls, result: SequencerResult) -> SequencerBytes:
+        """The sequencer that the master answered with."""
+        made = cls(result.sequencer)
+        made.path, made.mode = result.path, result.mode
+        made.generation, made.token = result.generation, result.token
+        return made
