@@ -99,11 +99,11 @@ class Acceptor:
         )
         self._outbox.send(sender, reply)
 
-    def on_prepare(self, sender: ReplicaId, message: Prepare, now: Instant) -> None:
-        """Promise, or say why not. What is told about accepted entries is fixed at this moment."""
+    def on_prepare(self, sender: ReplicaId, message: Prepare, now: Instant) -> bool:
+        """Promise, or say why not; True if promised. What is told about accepted entries is fixed at this moment."""
         ballot = message.ballot
         if ballot.replica != sender or not self._may_vote(now):
-            return
+            return False
         wait = self.bound_against(sender, now)
         if wait > 0:
             self._nack(sender, ballot, NackReason.LEASE, wait)
@@ -115,6 +115,8 @@ class Acceptor:
             self._promise(ballot)
             entries = self._log.above(message.chosen)
             self._outbox.gate(sender, Promise(ballot, self._identity.incarnation, self._log.chosen, entries))
+            return True
+        return False
 
     # --- phase 2 and the lease -----------------------------------------------------------------------------------
 

@@ -48,6 +48,16 @@ class CatchingUp:
         if self.under_way and self.retry_at == NEVER and self._offer is None and source != self._me:
             self._ask(source, now)
 
+    def receive(self, sender: ReplicaId, message: Entries | SnapshotOffer | SnapshotChunk, now: Instant) -> None:
+        """An answer came in."""
+        match message:
+            case Entries():
+                self.on_entries(sender, message, now)
+            case SnapshotOffer():
+                self.on_offer(sender, message, now)
+            case SnapshotChunk():
+                self.on_chunk(sender, message)
+
     def on_entries(self, sender: ReplicaId, message: Entries, now: Instant) -> None:
         """The caller has learned the entries of `message`: ask on, or rest."""
         self._target = max(self._target, message.chosen)

@@ -54,6 +54,11 @@ class Election:
         self.stand_at: Instant = NEVER
         self.give_up_at: Instant = NEVER
 
+    @property
+    def patience(self) -> Duration:
+        """How long a phase 1 may take, our own or that of a candidate we promised to."""
+        return PREPARE_TIMEOUT << min(self._attempts, 3)
+
     def saw(self, ballot: Ballot) -> None:
         """Remember the round of any ballot met: the next candidacy is above it."""
         self.round = max(self.round, ballot.round)
@@ -82,7 +87,7 @@ class Election:
     def next_ballot_round(self, now: Instant) -> int:
         """The round for phase 1, which is given up when it lasts too long."""
         self.round += 1
-        self.give_up_at = now + (PREPARE_TIMEOUT << min(self._attempts, 3)) + round(self._jitter() * RANK_DELAY)
+        self.give_up_at = now + self.patience + round(self._jitter() * RANK_DELAY)
         self._attempts += 1
         return self.round
 

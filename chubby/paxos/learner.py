@@ -66,5 +66,9 @@ class Learner:
     def _report(self, entry: Entry) -> None:
         self._outbox.choose(entry)
         if entry.value.kind is ValueKind.CONFIGURATION:
+            if entry.slot > self._recorded:
+                # Known for its own sake: who only accepted it needs the voters before it too, and they may be gone.
+                self._recorded = entry.slot
+                self._outbox.persist(ChosenRecord(entry.slot))
             self._electorate.chosen(entry.slot, configuration_of(entry.value))
             self.configured = True

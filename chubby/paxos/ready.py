@@ -42,8 +42,8 @@ class AcceptedRecord(msgspec.Struct, frozen=True, tag=2):
 
 
 class ChosenRecord(msgspec.Struct, frozen=True, tag=3):
-    """Every slot up to this one is chosen, for what the log now holds there. Only a hint that saves work: never synced
-    for its own sake.
+    """Every slot up to this one is chosen, for what the log now holds there. Only a hint that saves work: not synced
+    for its own sake unless it is a configuration.
     """
 
     slot: Slot

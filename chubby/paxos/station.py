@@ -186,9 +186,7 @@ class Station:
             case CanvassReply():
                 self._on_canvass_reply(sender, message, now)
             case Prepare():
-                self.election.saw(message.ballot)
-                self._miss(sender, message.chosen, now)
-                self.acceptor.on_prepare(sender, message, now)
+                self._on_prepare(sender, message, now)
             case Promise():
                 self._on_promise(sender, message, now)
             case Nack():
@@ -203,7 +201,19 @@ class Station:
                 self._on_join(sender, message, now)
             case Entries() | SnapshotOffer() | SnapshotChunk():
                 if self.role is not Role.MASTER:
-                    self._on_supply(sender, message, now)
+                    if isinstance(message, Entries):
+                        self._learn(message.entries)
+                    self.catching_up.receive(sender, message, now)
+
+    def _on_prepare(self, sender: ReplicaId, message: Prepare, now: Instant) -> None:
+        """Promise, or not; whoever promises somebody else lets that candidate have its time."""
+        self.election.saw(message.ballot)
+        self._miss(sender, message.chosen, now)
+        news = message.ballot > self.acceptor.promised
+        if self.acceptor.on_prepare(sender, message, now) and news:
+            if self.role in (Role.CANVASSING, Role.PREPARING):
+                self._retreat(now)
+            self.election.wait_until(max(now + self.election.patience, self.acceptor.grant.until))
 
     def _on_canvass_reply(self, sender: ReplicaId, message: CanvassReply, now: Instant) -> None:
         if self.role is not Role.CANVASSING:
@@ -270,16 +280,6 @@ class Station:
         wanted = self.membership.admission(message.member, now)
         if wanted is not None:
             self.reconfigure(wanted, now)
-
-    def _on_supply(self, sender: ReplicaId, message: Entries | SnapshotOffer | SnapshotChunk, now: Instant) -> None:
-        match message:
-            case Entries():
-                self._learn(message.entries)
-                self.catching_up.on_entries(sender, message, now)
-            case SnapshotOffer():
-                self.catching_up.on_offer(sender, message, now)
-            case SnapshotChunk():
-                self.catching_up.on_chunk(sender, message)
 
     # --- inside: role --------------------------------------------------------------------------------------------
 

@@ -1,1 +1,1 @@
-"""Tests of the replicated log: units, properties, sentences of the papers, transcripts, and a seeded world of faults."""
+"""Tests of the replicated log: units, sentences of the papers, transcripts, and a seeded world of faults."""

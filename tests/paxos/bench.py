@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from chubby.paxos.configuration import Configuration, Member
-from chubby.paxos.messages import Message
+from chubby.paxos.messages import Message, SnapshotChunk
 from chubby.paxos.peer import Peer
 from chubby.paxos.ready import Envelope, ReadChunk, Ready, Recovered, Role
 from chubby.types.identity import Incarnation, ReplicaId
@@ -68,9 +68,7 @@ class Bench:
 
     def build(self, member: Member, recovered: Recovered) -> Peer:
         """A peer of this cell."""
-        return Peer(
-            member, CELL, recovered, bootstrap=tuple(self.places), now=self.now, jitter=lambda: 0.0
-        )
+        return Peer(member, CELL, recovered, bootstrap=tuple(self.places), now=self.now, jitter=lambda: 0.0)
 
     def crash(self, replica: ReplicaId, keep: int = 0) -> None:
         """End a life; of the records being synced the first `keep` survive."""
@@ -100,9 +98,9 @@ class Bench:
 
     def propose(self, replica: ReplicaId, *payloads: str) -> bool:
         """Propose them all, in one step."""
-        taken = all([self.peer(replica).propose(payload.encode()) for payload in payloads])
+        taken = [self.peer(replica).propose(payload.encode()) for payload in payloads]
         self.drain(replica)
-        return taken
+        return all(taken)
 
     def receive(self, sender: ReplicaId, target: ReplicaId, message: Message) -> None:
         """A message arrives, whoever really sent it."""
@@ -194,8 +192,6 @@ class Bench:
                     self._store(place, request.slot, request.offset, request.size, request.data)
 
     def _read(self, replica: ReplicaId, request: ReadChunk) -> None:
-        from chubby.paxos.messages import SnapshotChunk
-
         data = self.places[replica].disk.images.get(request.slot)
         if data is None:
             self.peer(replica).snapshot_gone(request.to)
@@ -226,7 +222,8 @@ class Bench:
             self.sent.append((sender, envelope.to, envelope.message))
 
     def _take(self, source: ReplicaId, target: ReplicaId, kind: str) -> list[tuple[ReplicaId, ReplicaId, Message]]:
-        wanted, rest = [], []
+        wanted: list[tuple[ReplicaId, ReplicaId, Message]] = []
+        rest: list[tuple[ReplicaId, ReplicaId, Message]] = []
         for item in self.queue:
             fits = source in (0, item[0]) and target in (0, item[1]) and kind in ("", type(item[2]).__name__)
             (wanted if fits else rest).append(item)

@@ -1,13 +1,13 @@
 """What must never be seen, looked for after every step of the world (DESIGN §3; "Paxos Made Live" §6.2).
 
-    agreement        one value per slot, for ever, over all replicas and lives; each command at most once
-    durability       chosen only what a majority of the slot's voters had on disk under one ballot
-    order            every life reports its chosen slots one after the other
-    persist-first    no Prepare, Promise, Accepted or lease grant leaves before the records it speaks of are durable
-    promises         nothing under a lower ballot is accepted after a promise, in this life or a later one
-    ballots          no ballot is used by two lives
-    one master       at most one replica believes in its master lease at any real instant
-    one fsync        a Ready carries no records while earlier ones are on their way to disk
+agreement        one value per slot, for ever, over all replicas and lives; each command at most once
+durability       chosen only what a majority of the slot's voters had on disk under one ballot
+order            every life reports its chosen slots one after the other
+persist-first    no Prepare, Promise, Accepted or lease grant leaves before the records it speaks of are durable
+promises         nothing under a lower ballot is accepted after a promise, in this life or a later one
+ballots          no ballot is used by two lives
+one master       at most one replica believes in its master lease at any real instant
+one fsync        a Ready carries no records while earlier ones are on their way to disk
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -56,7 +57,6 @@ class World:
             for voter in genesis.voters
         }
         self.cut: set[tuple[ReplicaId, ReplicaId]] = set()
-        self.ready_checks = 0
         self._queue: list[tuple[Instant, int, Callable[[], None]]] = []
         self._count = 0
         self._lives = 0
@@ -70,12 +70,13 @@ class World:
         self._count += 1
         heapq.heappush(self._queue, (self.now + delay, self._count, action))
 
-    def later(self, delay: Duration, who: Replica, life: int, what: str, *arguments: object) -> None:
+    def later(self, delay: Duration, who: Replica, what: Callable[[], None]) -> None:
         """See `Surroundings`."""
+        life = who.life
 
         def action() -> None:
             if who.up and who.life == life:
-                who.happen(what, *arguments)
+                who.happen(what)
 
         self.at(delay, action)
 
@@ -141,7 +142,7 @@ class World:
             node = self.nodes[envelope.to]
             broken = self.links.streams and self._connection.get(link, 0) != connection
             if node.up and not broken and link not in self.cut:
-                node.happen("receive", source, envelope.message)
+                node.happen(partial(node.receive, source, envelope.message))
 
         return deliver
 

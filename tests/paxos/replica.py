@@ -6,6 +6,8 @@ It plays the shell's part of the contract in `chubby.paxos.ready`, slowly and at
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from chubby.paxos.configuration import Member
@@ -28,8 +30,8 @@ class Surroundings(Protocol):
     rng: random.Random
     replicas: tuple[ReplicaId, ...]
 
-    def later(self, delay: Duration, who: Replica, life: int, what: str, *arguments: object) -> None:
-        """Call `who.<what>` after `delay`, if it still lives the same life."""
+    def later(self, delay: Duration, who: Replica, what: Callable[[], None]) -> None:
+        """`what` happens to `who` after `delay`, if it still lives the same life."""
 
     def carry(self, who: Replica, envelope: Envelope) -> None:
         """Send a message."""
@@ -64,7 +66,7 @@ class Replica:
         self.slow_sync: Duration = 0
         self._syncing: Ready | None = None
         self._fetched = bytearray()
-        self._inbox: list[tuple[str, tuple[object, ...]]] = []
+        self._inbox: list[Callable[[], None]] = []
         self._wake_at: Instant = NEVER
         self._served: Instant = 0
 
@@ -109,9 +111,7 @@ class Replica:
         self.life = life
         recovered = self.disk.recovered()
         self.machine = self.disk.base
-        self.peer = Peer(
-            self.member, 7, recovered, bootstrap=self.world.replicas, now=self.now, jitter=jitter.random
-        )
+        self.peer = Peer(self.member, 7, recovered, bootstrap=self.world.replicas, now=self.now, jitter=jitter.random)
         self._wake_at = NEVER
         self.drain()
 
@@ -138,24 +138,24 @@ class Replica:
         """Stop the process; its clock runs on, its inputs queue up."""
         if not self.paused_until:
             self.paused_until = self.world.now + duration
-            self.world.later(duration, self, self.life, "resume")
+            self.world.later(duration, self, self.resume)
 
     def resume(self) -> None:
         """DESIGN §3 Master lease: after a stall drain the inputs, then fire timers."""
         self.paused_until = 0
         inbox, self._inbox = self._inbox, []
-        for what, arguments in inbox:
-            getattr(self, what)(*arguments)
+        for what in inbox:
+            what()
         self._tick()
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
-    def happen(self, what: str, *arguments: object) -> None:
+    def happen(self, what: Callable[[], None]) -> None:
         """An input arrives now, or when the process goes on."""
-        if self.paused_until and what != "resume":
-            self._inbox.append((what, arguments))
+        if self.paused_until and what != self.resume:
+            self._inbox.append(what)
         else:
-            getattr(self, what)(*arguments)
+            what()
 
     def receive(self, sender: ReplicaId, message: Message) -> None:
         """A message arrives."""
@@ -198,7 +198,7 @@ class Replica:
             if ready.number:
                 assert self._syncing is None, "records while earlier ones are unsynced"
                 self._syncing = ready
-                self.world.later(self.world.sync_time(self), self, self.life, "_persisted")
+                self.world.later(self.world.sync_time(self), self, self._persisted)
             assert ready.number or not (ready.records or ready.gated), "gated on nothing"
             for envelope in ready.messages:
                 self.world.carry(self, envelope)
@@ -207,7 +207,7 @@ class Replica:
             for request in ready.snapshot_requests:
                 delay = max(self._served, self.world.now + self.world.rng.randrange(3 * MILLISECOND)) - self.world.now
                 self._served = self.world.now + delay
-                self.world.later(delay, self, self.life, "_serve", request)
+                self.world.later(delay, self, partial(self._serve, request))
         self._schedule()
 
     def _schedule(self) -> None:
@@ -215,7 +215,7 @@ class Replica:
         if wake_at < self._wake_at:
             self._wake_at = wake_at
             delay = max(0, (wake_at - self.now) * 1_000_000 // (1_000_000 + self.ppm)) + 1000
-            self.world.later(delay, self, self.life, "_awake", wake_at)
+            self.world.later(delay, self, partial(self._awake, wake_at))
 
     def _awake(self, wake_at: Instant) -> None:
         if wake_at == self._wake_at:
@@ -260,7 +260,8 @@ class Replica:
             self.running.snapshot_rejected(self.now)
             return
         self.disk.keep(image.machine, bytes(self._fetched))
-        self.world.later(self.world.rng.randrange(20 * MILLISECOND), self, self.life, "_install", request.slot, image)
+        delay = self.world.rng.randrange(20 * MILLISECOND)
+        self.world.later(delay, self, partial(self._install, request.slot, image))
 
     def _install(self, slot: Slot, image: Image) -> None:
         """The file has been durable for a while; the state is replaced and the core told in one step."""

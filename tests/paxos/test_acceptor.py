@@ -76,7 +76,7 @@ def test_the_same_prepare_twice_is_promised_twice() -> None:
 
 
 def test_accepted_is_gated_on_its_entry_and_its_promise() -> None:
-    """An Accept of a ballot never heard of is a promise too, and said so on disk: a later record may replace the entry."""
+    """An Accept of a ballot never heard of is a promise too, recorded as one: the entry may be replaced later."""
     parts = Parts()
     assert parts.acceptor.on_accept(1, accept(1, 5), NOW)
     assert parts.outbox.records == [

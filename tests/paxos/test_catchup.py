@@ -1,4 +1,4 @@
-"""Catching up by log and by snapshot, from the lagging and from the supplying side (DESIGN §3; Paxos Made Live §5.5)."""
+"""Catching up by log and by snapshot, on the lagging and on the supplying side (DESIGN §3; Paxos Made Live §5.5)."""
 
 from __future__ import annotations
 

@@ -21,9 +21,7 @@ drift = st.integers(0, 100_000)
     follower=st.floats(-1, 1),
     travel=st.integers(0, 10 * SECOND),
 )
-def test_belief_ends_before_the_promise(
-    lease: int, epsilon: int, master: float, follower: float, travel: int
-) -> None:
+def test_belief_ends_before_the_promise(lease: int, epsilon: int, master: float, follower: float, travel: int) -> None:
     """However fast or slow both clocks run within ε, the master stops believing no later than the follower is free.
     True time: the master sends at 0, the follower handles it at `travel`.
     """
@@ -134,7 +132,7 @@ def test_a_release_frees_only_what_its_ballot_bound() -> None:
 
 
 def test_a_released_ballot_binds_no_more() -> None:
-    """"... which is never used again": what is still on its way under it is dropped."""
+    """It is "never used again": what is still on its way under it is dropped."""
     grant = LeaseGrant()
     grant.release(ballot(5, 1))
     assert grant.is_released(ballot(5, 1))

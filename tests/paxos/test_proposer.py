@@ -219,7 +219,9 @@ def test_window_of_bytes() -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(st.one_of(st.integers(0, 50), st.integers(300_000, BATCH_BYTES + 10)), max_size=30), st.integers(0, 2500))
+@given(
+    st.lists(st.one_of(st.integers(0, 50), st.integers(300_000, BATCH_BYTES + 10)), max_size=30), st.integers(0, 2500)
+)
 def test_batches(sizes: list[int], small: int) -> None:
     """DESIGN §3: "≤ 1,000 commands or 1 MiB". Nothing is lost, doubled or reordered, and no batch is cut short."""
     parts = opened()

@@ -1,4 +1,4 @@
-"""Transcripts: whole conversations, checked word by word. `pytest tests/paxos --rewrite` rewrites the expected words."""
+"""Transcripts: whole conversations, word by word. `pytest tests/paxos --rewrite` rewrites the expected words."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ A transcript is a list of blocks: a line of comment or none, commands, `----`, t
     deliver [LINK] [KIND]           what is queued now; LINK is 1→2, 1→, →2; drop: lose it instead
     repeat LINK KIND                deliver the last one of this kind that was ever sent there, once more
     inject LINK KIND ROUND.REPLICA  a Prepare or Canvass that nobody sent
-    persist REPLICA ...             its fsync is done
+    persist REPLICA                 its fsync is done
     settle                          deliver and sync until nothing moves
     crash REPLICA [KEEP]            KEEP: so many records of the running fsync survive
     restart REPLICA / wipe REPLICA INCARNATION
@@ -66,13 +66,13 @@ class Interpreter:
             "drop": lambda *what: self._say(f"lost {self._on.drop(*_link(what))}"),
             "repeat": self._repeat,
             "inject": self._inject,
-            "persist": lambda *replicas: [self._on.persist(int(replica)) for replica in replicas] and None,
-            "settle": lambda: self._on.settle(),
+            "persist": lambda replica: self._note(not self._on.persist(int(replica)), "nothing to sync"),
+            "settle": self._settle,
             "crash": lambda replica, keep="0": self._on.crash(int(replica), int(keep)),
             "restart": lambda replica: self._on.restart(int(replica)),
             "wipe": lambda replica, incarnation: self._on.wipe(int(replica), int(incarnation)),
             "cut": lambda *links: self._on.cut.update(_link((link,))[:2] for link in links),
-            "heal": lambda: self._on.cut.clear(),
+            "heal": self._heal,
             "hand_over": self._hand_over,
             "remove": lambda master, replica: self._change(int(master), int(replica), learner=False),
             "demote": lambda master, replica: self._change(int(master), int(replica), learner=True),
@@ -97,6 +97,12 @@ class Interpreter:
 
     def _new(self, size: str) -> None:
         self._bench = Bench(int(size), self._say)
+
+    def _settle(self) -> None:
+        self._on.settle()
+
+    def _heal(self) -> None:
+        self._on.cut.clear()
 
     def _propose(self, replica: str, *payloads: str) -> None:
         self._note(not self._on.propose(int(replica), *payloads), "refused")
@@ -141,7 +147,6 @@ class Interpreter:
                 f"{replica} {status.role.value}, master {status.master}, promised {ballot_words(status.promised)}, "
                 f"chosen {status.chosen}, {known}" + (f", lease {lease}ms" if lease else "")
             )
-
 
     def _log(self) -> None:
         for replica, place in self._on.places.items():
