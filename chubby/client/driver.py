@@ -13,6 +13,7 @@ import os
 import random
 import secrets
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -70,7 +71,7 @@ class Driver:
         self.worker = CallbackWorker()
         self.handle_mail: dict[HandleNumber, Mailbox[Event]] = {}
         self.watch_mail: dict[WatchNumber, Mailbox[Event]] = {}
-        self.states: Mailbox[SessionState] = Mailbox()
+        self._state_mail: weakref.WeakSet[Mailbox[SessionState]] = weakref.WeakSet()
         self._pid = os.getpid()
         self._waiters: dict[CallNumber, Waiter] = {}
         self._outgoing: list[ClientFrame] = []
@@ -134,7 +135,17 @@ class Driver:
         error = None if why is None or self.core.state is SessionState.CLOSED else error_of(why)
         for mailbox in (*self.handle_mail.values(), *self.watch_mail.values()):
             mailbox.close(error)
-        self.states.close()
+        for listener in self._state_mail:
+            listener.close()
+
+    def listen(self) -> Mailbox[SessionState]:
+        """A mailbox of one's own for the session's states, the present one first; it lasts as long as one keeps it."""
+        mailbox: Mailbox[SessionState] = Mailbox()
+        mailbox.put(self.core.state)
+        if self.core.state.final:
+            mailbox.close()
+        self._state_mail.add(mailbox)
+        return mailbox
 
     # ------------------------------------------------------------------------------------------------------- calls
 
@@ -256,7 +267,8 @@ class Driver:
             mailbox.put(event)
 
     def _state_changed(self, effect: StateChanged) -> None:
-        self.states.put(effect.state)
+        for listener in self._state_mail:
+            listener.put(effect.state)
         self._changed.set()
         if effect.state is SessionState.JEOPARDY:
             logger.warning("session %d is in jeopardy: its lease ran out", self.core.identity.session)

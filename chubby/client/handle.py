@@ -134,9 +134,10 @@ class Handle:
         """Take the node's lock, waiting for it in line. `.token` of the result is the fencing number.
 
         `timeout` passed without the lock: DeadlineExceeded, and the place in the queue is given up; cancelled, the
-        same. `lock_delay` (seconds, at most 60) keeps the lock closed that long if this session dies holding it.
+        same; None waits for as long as it takes. `lock_delay` (seconds, at most 60) keeps the lock closed that long if
+        this session dies holding it.
         """
-        return await self.session.run(operations.acquire(self.number, mode, True, lock_delay), timeout)
+        return await self.session.run(operations.acquire(self.number, mode, True, lock_delay), timeout, patient=True)
 
     async def try_acquire(
         self, mode: LockMode = LockMode.EXCLUSIVE, *, timeout: float | None = None, lock_delay: float = 0.0

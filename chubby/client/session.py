@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 from chubby.client import operations
 from chubby.client.driver import Driver
 from chubby.client.handle import Handle
-from chubby.client.mailbox import event_mailbox
+from chubby.client.mailbox import Mailbox, event_mailbox
 from chubby.client.names import Names
 from chubby.client.network import Network
 from chubby.client.opening import OpenOptions, open_call
@@ -58,6 +58,7 @@ class Session:
         self.driver = driver
         self.names = names
         self.call_timeout = call_timeout
+        self._listeners: list[Mailbox[SessionState]] = []
 
     def __repr__(self) -> str:
         return f"<Session {self.id} of {self.cell}, {self.state.value}>"
@@ -92,12 +93,21 @@ class Session:
         return self.driver.core.statistics(self.driver.clock())
 
     def states(self) -> EventStream[SessionState]:
-        """The states the session goes through, from NORMAL on: `async for state in session.states()`."""
-        return EventStream(self.driver.states)
+        """The states the session goes through, the present one first: `async for state in session.states()`."""
+        return EventStream(self.driver.listen())
 
     def on_state(self, callback: Callable[[SessionState], object]) -> Callable[[], None]:
-        """Have `callback` called with each new state, in the callback thread; gives what ends that."""
-        return self.driver.worker.deliver(self.driver.states, callback)
+        """Have `callback` called with the present and each new state, in the callback thread; gives what ends that."""
+        mailbox = self.driver.listen()
+        undo = self.driver.worker.deliver(mailbox, callback)
+        self._listeners.append(mailbox)
+
+        def end() -> None:
+            undo()
+            if mailbox in self._listeners:
+                self._listeners.remove(mailbox)
+
+        return end
 
     async def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """End the session: locks are released, ephemeral nodes deleted. The cell has `timeout` seconds to take note."""
@@ -106,9 +116,12 @@ class Session:
 
     # ------------------------------------------------------------------------------------------------------- calls
 
-    async def run(self, steps: Steps[T], timeout: float | None = None) -> T:
-        """Run one operation, each of its calls within `timeout` seconds (None: the session's `call_timeout`)."""
-        limit = self.call_timeout if timeout is None else timeout
+    async def run(self, steps: Steps[T], timeout: float | None = None, patient: bool = False) -> T:
+        """Run one operation, each of its calls within `timeout` seconds.
+
+        None: the session's `call_timeout`, or for ever if the operation is `patient` by nature.
+        """
+        limit = self.call_timeout if timeout is None and not patient else timeout
         driver = self.driver
         try:
             call = next(steps)

@@ -124,9 +124,12 @@ class Session:
             raise SessionExpired("the session was closed by its owner")
         return self._portal.run(coroutine)
 
-    def run(self, steps: Steps[T], timeout: float | None = None) -> T:
-        """Run one operation, each of its calls within `timeout` seconds (None: the session's `call_timeout`)."""
-        limit = self.call_timeout if timeout is None else timeout
+    def run(self, steps: Steps[T], timeout: float | None = None, patient: bool = False) -> T:
+        """Run one operation, each of its calls within `timeout` seconds.
+
+        None: the session's `call_timeout`, or for ever if the operation is `patient` by nature.
+        """
+        limit = self.call_timeout if timeout is None and not patient else timeout
         try:
             call = next(steps)
             while True:
@@ -174,11 +177,11 @@ class Session:
         return self.on_loop(self.asynchronous.statistics)
 
     def states(self) -> Events[SessionState]:
-        """The states the session goes through, from NORMAL on: `for state in session.states()`."""
-        return Events(self, lambda: self.asynchronous.driver.states)
+        """The states the session goes through, the present one first: `for state in session.states()`."""
+        return Events(self, self.asynchronous.driver.listen)
 
     def on_state(self, callback: Callable[[SessionState], object]) -> Callable[[], None]:
-        """Have `callback` called with each new state, in the callback thread; gives what ends that."""
+        """Have `callback` called with the present and each new state, in the callback thread; gives what ends that."""
         return self.on_loop_undoable(lambda: self.asynchronous.on_state(callback))
 
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:

@@ -115,7 +115,7 @@ class Handle:
         self, mode: LockMode = LockMode.EXCLUSIVE, *, timeout: float | None = None, lock_delay: float = 0.0
     ) -> LockGranted:
         """Take the node's lock, waiting for it in line; DeadlineExceeded when `timeout` passes without it."""
-        return self.session.run(operations.acquire(self.number, mode, True, lock_delay), timeout)
+        return self.session.run(operations.acquire(self.number, mode, True, lock_delay), timeout, patient=True)
 
     def try_acquire(
         self, mode: LockMode = LockMode.EXCLUSIVE, *, timeout: float | None = None, lock_delay: float = 0.0
