@@ -231,7 +231,6 @@ class Peer:
         """The next step's output, or None. Records and gated messages come only when no earlier ones are being made
         durable.
         """
-        self._station.acceptor.flush_votes()
         accepts_sent = False
         while self._syncing_since == NEVER:
             if self._station.proposer.pump(now):
