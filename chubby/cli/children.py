@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import IO
 
+from chubby.cli import launch
+from chubby.cli.launch import PYTHON
 from chubby.config.cell import CellConfig
 from chubby.types.identity import ReplicaId
-
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 STOP_LIMIT = 10.0
 """Seconds a replica has to stop after SIGTERM before it is killed."""
@@ -59,12 +58,18 @@ class Child:
 
 
 async def start_child(config: CellConfig, replica: ReplicaId, directory: Path) -> Child:
-    """Start `chubbyd` for `replica` with its data in `directory`; its output goes to `<directory>.log`."""
+    """Start `chubbyd` for `replica` with its data in `directory`; its output goes to `<directory>.log`.
+
+    However this process is killed, the replica gets SIGTERM (`launch`).
+    """
     log = directory.with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     output: IO[bytes]
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
+            *PYTHON,
+            str(Path(launch.__file__)),
+            str(os.getpid()),
             sys.executable,
             "-m",
             "chubby.daemon",
@@ -78,11 +83,5 @@ async def start_child(config: CellConfig, replica: ReplicaId, directory: Path) -
             stdout=output,
             stderr=output,
             start_new_session=True,  # Ctrl-C is for us: we stop the replicas in good order
-            preexec_fn=_die_with_parent,
         )
     return Child(replica, process, log)
-
-
-def _die_with_parent() -> None:
-    """However this process is killed, its replicas get SIGTERM."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

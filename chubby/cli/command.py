@@ -16,7 +16,6 @@ from chubby.cli import guardian, launch
 
 POLL: Final = 0.05
 """Seconds between two looks at what is left of a group."""
-_PYTHON: Final = (sys.executable, "-I", "-S")
 
 
 class Command:
@@ -102,7 +101,7 @@ class Terminal:
 async def start_command(arguments: Sequence[str], environment: Mapping[str, str], kill_after: float) -> Command:
     """Start the command with `environment` instead of ours; if we are killed it has `kill_after` seconds to end."""
     watch = subprocess.Popen(
-        [*_PYTHON, str(Path(guardian.__file__)), str(kill_after)],
+        [*launch.PYTHON, str(Path(guardian.__file__)), str(kill_after)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -110,7 +109,7 @@ async def start_command(arguments: Sequence[str], environment: Mapping[str, str]
     )
     assert watch.stdin is not None
     process = await asyncio.create_subprocess_exec(
-        *_PYTHON,
+        *launch.PYTHON,
         str(Path(launch.__file__)),
         str(os.getpid()),
         *arguments,

@@ -1,7 +1,7 @@
-"""Become the command of `chubby lock`, bound to the life of the wrapper. A script of its own: `python launch.py PARENT
-CMD...`, with nothing but the standard library.
+"""Become a command that is bound to the life of its parent. A script of its own: `python launch.py PARENT CMD...`, with
+nothing but the standard library. `chubby lock` starts its command so, `chubby cell start` its replicas.
 
-What has to be done between fork and exec is done here, in a fresh process, and not in a child forked from a wrapper
+What has to be done between fork and exec is done here, in a fresh process, and not in a child forked from one
 whose gRPC threads may hold any lock at that instant.
 """
 
@@ -13,6 +13,8 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+PYTHON = (sys.executable, "-I", "-S")
+"""How scripts like this one are run: nothing is loaded that they do not need."""
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 

@@ -39,7 +39,6 @@ KILL_AFTER = 5.0
 
 @click.command(
     "lock",
-    context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
     epilog=examples(
         "chubby lock /ls/local/svc/leader -- ./server",
         "chubby lock /ls/local/cron/backup --wait 0 -- ./backup.sh",

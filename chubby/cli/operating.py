@@ -84,14 +84,16 @@ def sessions_command(connection: Connection, as_json: bool) -> int:
         'chubby check-sequencer "$SEQUENCER" || echo "from a holder of the past"',
     ),
 )
-@click.argument("sequencer", envvar=SEQUENCER_VARIABLE, metavar="[HEX]")
+@click.argument("sequencer", envvar=SEQUENCER_VARIABLE, metavar="[HEX]", required=False)
 @json_option
 @connection_options
-def check_sequencer_command(connection: Connection, sequencer: str, as_json: bool) -> int:
+def check_sequencer_command(connection: Connection, sequencer: str | None, as_json: bool) -> int:
     """Find out whether the hold period a sequencer speaks of lasts. Exit code 1 if it is over.
 
     HEX are the bytes of the sequencer in hexadecimal; by default CHUBBY_SEQUENCER, as `chubby lock` sets it.
     """
+    if not sequencer:
+        raise click.UsageError(f"give the sequencer in hexadecimal, or set {SEQUENCER_VARIABLE}")
     try:
         raw = bytes.fromhex(sequencer)
     except ValueError:

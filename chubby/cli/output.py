@@ -130,8 +130,10 @@ def owner_text(owner: LockOwner) -> str:
     return f"{owner.session}/{owner.handle}"
 
 
-def wall_time(milliseconds: int) -> str:
-    """Wall time in UTC, to the millisecond."""
+def wall_time(milliseconds: int) -> str | None:
+    """Wall time in UTC, to the millisecond; None for what is as old as the cell, which has no time."""
+    if not milliseconds:
+        return None
     moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -67,7 +67,7 @@ def _guarded(run: Callable[[], object]) -> int:
     except click.Abort:
         return 128 + signal.SIGINT
     except ChubbyError as error:
-        complain("; ".join([str(error), *getattr(error, "__notes__", ())]))
+        complain(str(error))
         return exits.exit_code_of(error)
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit meets no pipe

@@ -167,7 +167,7 @@ def draw(twigs: list[Twig], indent: str = "") -> Iterator[str]:
 
 def _long(entry: DirEntry) -> list[str]:
     stat = entry.stat
-    modified = wall_time(stat.modified_ms)
+    modified = wall_time(stat.modified_ms) or "-"
     numbers = [str(stat.length), str(stat.content_generation), str(stat.modified)]
     return [kind_letter(stat), *numbers, modified, entry.name]
 
@@ -189,4 +189,6 @@ def _stat_lines(shape: Json) -> Iterator[str]:
 def _plain(value: object) -> str:
     if isinstance(value, dict):  # an attribute's value
         return next((printable(str(each)) for each in value.values()), "")
+    if value is None:
+        return "-"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

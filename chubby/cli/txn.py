@@ -10,11 +10,11 @@ import click
 from chubby import paths
 from chubby.cli import exits, txn_format, txn_json
 from chubby.cli.options import Connection, connection_options, json_option
-from chubby.cli.output import contents_json, emit_json, printable, stat_json
+from chubby.cli.output import complain, contents_json, emit_json, printable, stat_json
 from chubby.cli.ports import CellSession
 from chubby.cli.program import examples
 from chubby.cli.session import with_session
-from chubby.errors import BadArgument, BadPath
+from chubby.errors import BadArgument, BadPath, ChubbyError
 from chubby.types.calls import Transact
 from chubby.types.transaction import OperationResult, TransactionResult
 
@@ -58,7 +58,11 @@ def txn_command(connection: Connection, file: str, dry_run: bool, as_json: bool)
         return exits.OK
 
     async def main(session: CellSession) -> int:
-        result = await session.transact(transact.guards, transact.then, transact.otherwise)
+        try:
+            result = await session.transact(transact.guards, transact.then, transact.otherwise)
+        except ChubbyError as error:
+            complain("; ".join([str(error), *getattr(error, "__notes__", ())]))
+            return exits.exit_code_of(error)
         if as_json:
             emit_json(result_json(result, cell))
         else:
