@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from chubby.paxos.messages import Value
@@ -98,26 +100,34 @@ class RegisterChecker:
 
 
 class LockChecker:
-    """Mutual exclusion in real time between those who may believe that they hold the lock, and tokens that only grow
-    (DESIGN §4, §6).
+    """Mutual exclusion in real time, and tokens that only grow (DESIGN §4, §6).
+
+    A holder *acts* upon its lock only while it is awake and its own session lease runs; one that sleeps, or knows
+    of its jeopardy, may lose the lock to somebody else.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._holder: str | None = None
+        self._acts: Callable[[], bool] = lambda: False
         self._token: Token = 0
 
-    def acquired(self, client: str, token: Token) -> None:
-        """`client` was told that it holds the lock."""
-        if self._holder is not None and self._holder != client:
-            raise Violation(f"{client} got {self._path} with token {token} while {self._holder} believes to hold it")
+    def acquired(self, client: str, token: Token, acts: Callable[[], bool]) -> None:
+        """`client` was told that it holds the lock; `acts` tells at any time whether it acts upon that."""
+        if self._holder not in (None, client) and self._acts():
+            raise Violation(f"{client} got {self._path} with token {token} while {self._holder} acts upon holding it")
         if token < self._token:
             raise Violation(f"token {token} of {self._path} after {self._token}")
         if self._holder is None and token == self._token:
             raise Violation(f"token {token} of {self._path} for a second hold period")
-        self._holder, self._token = client, token
+        self._holder, self._token, self._acts = client, token, acts
+
+    def kept(self, client: str) -> None:
+        """`client` was told that it lost nothing in its jeopardy, and had held the lock."""
+        if self._holder != client:
+            raise Violation(f"{client} is told that it kept {self._path}, which {self._holder} holds")
 
     def left(self, client: str) -> None:
-        """`client` no longer believes to hold it: it asked to release, was told of the loss, or is dead."""
+        """`client` no longer believes to hold it: it asked to release, or is dead."""
         if self._holder == client:
             self._holder = None

@@ -69,13 +69,23 @@ class Actor:
         return round(self.client.chance.expovariate(1.0) * self._pace)
 
     def _on_state(self, state: SessionState) -> None:
-        """In jeopardy a holder must act as if it had lost the lock; safe gives it back."""
-        if state in (SessionState.JEOPARDY, SessionState.EXPIRED):
+        """Safe: nothing was lost. Expired: everything was."""
+        if state is SessionState.SAFE:
+            for path in sorted(self._held):
+                self._locks[path].kept(self.client.place)
+        elif state is SessionState.EXPIRED:
             for path in sorted(self._held):
                 self._locks[path].left(self.client.place)
-            if state is SessionState.EXPIRED:
-                self._held.clear()
-                self._handles.clear()
+            self._held.clear()
+            self._handles.clear()
+
+    def _acts(self) -> bool:
+        """Whether this client, if it holds a lock, acts upon it now: it is awake, and its session lease runs."""
+        client = self.client
+        if not client.alive or self.world.now < client.paused_until:
+            return False
+        statistics = client.core.statistics(client.clock.now())
+        return statistics.state.live and statistics.session_lease_left > 0
 
     def died(self) -> None:
         """The client crashed: what it held it holds no more, as far as it is concerned."""
@@ -174,7 +184,7 @@ class Actor:
                 if self.client.core.state.live:
                     self.counts.grants += 1
                     self._held.add(path)
-                    self._locks[path].acquired(self.client.place, answer.token)
+                    self._locks[path].acquired(self.client.place, answer.token, self._acts)
                 self._next()
             elif isinstance(answer, Failure):
                 self.counts.failures += 1
