@@ -14,14 +14,24 @@ The synchronous counterparts, under the same names, are in `chubby` itself.
 from __future__ import annotations
 
 from chubby.client.handle import Handle
+from chubby.client.recipes.barrier import AsyncBarrier as Barrier
+from chubby.client.recipes.config_watcher import AsyncConfigWatcher as ConfigWatcher
+from chubby.client.recipes.election import AsyncElection as Election
+from chubby.client.recipes.lock import AsyncLock as Lock
+from chubby.client.recipes.service_registry import AsyncServiceRegistry as ServiceRegistry
 from chubby.client.session import Session, connect
 from chubby.client.state import SessionState
 from chubby.client.streams import EventStream
 from chubby.client.watch import Watch
 
 __all__ = [
+    "Barrier",
+    "ConfigWatcher",
+    "Election",
     "EventStream",
     "Handle",
+    "Lock",
+    "ServiceRegistry",
     "Session",
     "SessionState",
     "Watch",

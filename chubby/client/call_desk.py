@@ -24,6 +24,7 @@ from chubby.client.cache_rules import drop_before, fill_from, wants_caching
 from chubby.client.effects import Complete, Deliver, Effect, Send
 from chubby.client.handle_table import HandleRecord, HandleTable, through_handle
 from chubby.client.in_flight import CallsInFlight, Flight, Purpose
+from chubby.client.rebinding import Rebinding
 from chubby.client.subscriptions import Subscriptions
 from chubby.client.verdicts import not_granted, out_of_time, session_over
 from chubby.errors import ErrorCode, Failure
@@ -56,6 +57,12 @@ class CallDesk:
         self._cache = cache
         self._effects = effects
         self._later: list[tuple[Instant, Call, Purpose, Flight | None]] = []
+        self._rebinding = Rebinding(
+            self.flights,
+            self.handles,
+            lambda call, now: self._begin_own(call, now, Purpose.REBIND),
+            self._complete,
+        )
 
     # ------------------------------------------------------------------------------------------------------- begin
 
@@ -90,9 +97,10 @@ class CallDesk:
             self.subscriptions.opening(call)
         elif isinstance(call, Unwatch):
             self.subscriptions.closing(call.watch)
-        elif record is None:
+        if record is None:
             return
-        elif isinstance(call, Acquire):
+        self._rebinding.registering(flight, record)
+        if isinstance(call, Acquire):
             record.waiting_acquires[flight.name] = None
             record.last_acquire = flight.name
         elif isinstance(call, Release):
@@ -120,12 +128,14 @@ class CallDesk:
     def stream_lost(self) -> None:
         """What was sent will be sent again, but for what nobody needs any more."""
         for flight in self.flights:
-            if flight.abandoned and not isinstance(flight.call, Open | Watch):
+            given_up = flight.abandoned and not isinstance(flight.call, Open | Watch)
+            if given_up or flight.purpose is Purpose.REBIND:
                 self.flights.finish(flight)
         self.flights.rewind()
 
-    def begin_watches_anew(self, now: Instant) -> None:
-        """The session was resumed: take up the watches whose replay was cut off."""
+    def resumed(self, now: Instant) -> None:
+        """A master has taken the session up: bind sequencers again, take up watches whose replay was cut off."""
+        self._rebinding.resumed(now)
         for old, call in self.subscriptions.begin_anew():
             self._begin_own(Unwatch(old), now, Purpose.AFTERCARE)
             self._begin_own(call, now, Purpose.AFTERCARE)
@@ -153,6 +163,8 @@ class CallDesk:
                 self._complete(flight, _told(flight, answer, now))
         elif isinstance(answer, Failure) and answer.code.retryable:
             self._later.append((now + RETRY, flight.call, flight.purpose, flight.target))
+        elif isinstance(flight.call, SetSequencer):
+            self._rebinding.answered(flight.call, answer)
         elif flight.target is not None:
             self._cancel_answered(flight.target, answer, now)
         return False
@@ -177,6 +189,8 @@ class CallDesk:
                 self.handles.lose(call.handle, answer)
             if isinstance(call, Acquire):
                 self._forget_acquire(flight)
+            elif isinstance(call, SetSequencer) and isinstance(answer, Done) and (record := self._record(call)):
+                record.sequencer = call.sequencer
 
     def _watch_refused(self, flight: Flight, call: Watch, answer: Answer) -> None:
         """A watch did not begin. One that had begun before and was taken up anew has an owner to be told."""

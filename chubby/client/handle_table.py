@@ -64,8 +64,9 @@ class HandleRecord:
 
     `lost` is set once the handle is of no more use, and why; it is never unset. `waiting_acquires` are the numbers of
     acquires not yet answered, `last_acquire` the newest begun, answered or not. `holds`: a caller was told that it
-    holds the lock, and has not begun to release it since. Plain attributes, written by the core alone; other threads
-    only read them.
+    holds the lock, and has not begun to release it since. `sequenced`: a sequencer was, or is being, bound; `sequencer`
+    is the one that certainly is, `rebinding` while a new master is told of it. Plain attributes, written by the core
+    alone; other threads only read them.
     """
 
     __slots__ = (
@@ -79,7 +80,9 @@ class HandleRecord:
         "mode",
         "number",
         "path",
+        "rebinding",
         "sequenced",
+        "sequencer",
         "ticket",
         "waiting_acquires",
     )
@@ -94,6 +97,8 @@ class HandleRecord:
         self.ephemeral = opened.stat.ephemeral
         self.closing = False
         self.sequenced = False
+        self.sequencer = b""
+        self.rebinding = False
         self.holds = False
         self.lost: Failure | None = None
         self.waiting_acquires: dict[CallNumber, None] = {}

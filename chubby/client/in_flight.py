@@ -34,6 +34,7 @@ class Purpose(enum.Enum):
 
     CALLER = "caller"
     CANCEL = "cancel"
+    REBIND = "rebind"
     AFTERCARE = "aftercare"
 
 
@@ -43,7 +44,7 @@ class Flight:
     `sent` is the instant of its *first* send, from which a cache lease that its answer renews is counted; `stream` the
     one it was first sent on (0: never sent). `abandoned`: nobody waits for the answer any more. `extended`: its
     deadline has passed, and the master's own verdict is being waited for. `cancelling`: a CancelAcquire for it is on
-    its way; `target` is the acquire that a call with purpose CANCEL is for.
+    its way; `target` is the acquire that a call with purpose CANCEL is for. `held`: it must not be sent for now.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class Flight:
         "done",
         "extended",
         "formerly",
+        "held",
         "name",
         "number",
         "purpose",
@@ -74,6 +76,7 @@ class Flight:
         self.stream: StreamNumber = 0
         self.queued = True
         self.done = False
+        self.held = False
         self.abandoned = False
         self.extended = False
         self.cancelling = False
@@ -142,7 +145,7 @@ class CallsInFlight:
         waiting = self._waiting
         while waiting:
             flight = waiting[0]
-            if flight.done:
+            if flight.done or flight.held:
                 waiting.popleft()
                 continue
             if flight.number - self.acknowledged > REPLY_TABLE_LIMIT // 2:
@@ -177,6 +180,17 @@ class CallsInFlight:
         assert not flight.done and not flight.queued
         flight.queued = True
         self._waiting.appendleft(flight)
+
+    def hold(self, flight: Flight) -> None:
+        """Do not send the flight until `let_pass`."""
+        flight.held = True
+
+    def let_pass(self, held: list[Flight]) -> None:
+        """Let these held flights be sent, in the order of their numbers among those that wait."""
+        for flight in held:
+            flight.held, flight.queued = False, True
+        line = {flight.number: flight for flight in (*self._waiting, *held) if not flight.done and not flight.held}
+        self._waiting = deque(line[number] for number in sorted(line))
 
     # --------------------------------------------------------------------------------------------------- deadlines
 

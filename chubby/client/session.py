@@ -88,6 +88,11 @@ class Session:
         """Where the session stands, as of its last news."""
         return self.driver.core.state
 
+    @property
+    def certain(self) -> bool:
+        """Whether the session lease lasts by our own clock, now: then every lock of the session is still held."""
+        return self.driver.core.certain(self.driver.clock())
+
     def statistics(self) -> Statistics:
         """A picture of now."""
         return self.driver.core.statistics(self.driver.clock())

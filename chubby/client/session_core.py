@@ -73,8 +73,6 @@ class SessionCore:
         self._live = False
         self._farewell = False
 
-    # ---------------------------------------------------------------------------------------------------- outputs
-
     def effects(self) -> list[Effect]:
         """Take what is asked of the shell, in order."""
         taken = self._effects[:]
@@ -93,6 +91,10 @@ class SessionCore:
     def cached(self, call: Call, now: Instant) -> Answer | None:
         """The answer to `call` if the cache has it. From any thread; `now` is read after the caller asked."""
         return answer_from(self.cache, self.desk.handles, call, now)
+
+    def certain(self, now: Instant) -> bool:
+        """Whether the session lease surely lasts at `now`, and with it every lock held. From any thread."""
+        return self._live and now < self._tenure.until
 
     @property
     def _serving(self) -> bool:
@@ -119,8 +121,6 @@ class SessionCore:
             len(self.desk.handles),
             len(self.desk.subscriptions),
         )
-
-    # ----------------------------------------------------------------------------------------------------- callers
 
     def start(self, now: Instant, open_until: Instant = NEVER) -> None:
         """Begin: find the master, open the session by `open_until` or give up."""
@@ -266,7 +266,7 @@ class SessionCore:
         self._established(Trigger.RESUMED, frame.session_lease, frame.cache_lease, now)
         for handle, why in frame.lost:
             self._lose_handle(handle, why)
-        self.desk.begin_watches_anew(now)
+        self.desk.resumed(now)
         return None
 
     def _established(self, trigger: Trigger, session_lease: Duration, cache_lease: Duration, now: Instant) -> None:

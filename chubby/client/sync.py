@@ -7,7 +7,7 @@ waits (Ctrl-C in `acquire`), the call is cancelled and leaves nothing behind. Th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -124,6 +124,17 @@ class Session:
             raise SessionExpired("the session was closed by its owner")
         return self._portal.run(coroutine)
 
+    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
+        """The items of an asynchronous iterator of this session, one blocking step after the other."""
+
+        async def step() -> tuple[T, ...]:
+            async for item in items:
+                return (item,)
+            return ()
+
+        while found := self.wait_for(step()):
+            yield found[0]
+
     def run(self, steps: Steps[T], timeout: float | None = None, patient: bool = False) -> T:
         """Run one operation, each of its calls within `timeout` seconds.
 
@@ -171,6 +182,11 @@ class Session:
     def state(self) -> SessionState:
         """Where the session stands, as of its last news."""
         return self.asynchronous.state
+
+    @property
+    def certain(self) -> bool:
+        """Whether the session lease lasts by our own clock, now: then every lock of the session is still held."""
+        return self.asynchronous.certain
 
     def statistics(self) -> Statistics:
         """A picture of now."""
