@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,8 @@ from chubby.cli import exits
 from chubby.cli.output import complain
 from chubby.errors import ChubbyError
 
+_GRPC_VERBOSITY = "GRPC_VERBOSITY"
+
 
 class Program(click.Group):
     """A group whose commands return an exit code (None: 0), and are loaded when they are asked for.
@@ -26,6 +29,13 @@ class Program(click.Group):
     def __init__(self, *args: Any, places: Mapping[str, str], **options: Any) -> None:
         super().__init__(*args, **options)
         self._places = places
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. Whoever reads our output may have seen enough: that ends it, and is no error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return _unread()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands."""
@@ -43,6 +53,9 @@ class Program(click.Group):
     def main(self, *args: object, **options: object) -> NoReturn:
         """Run the command line and leave the process with its exit code."""
         options["standalone_mode"] = False
+        logging.basicConfig(level=logging.WARNING, format="chubby: %(message)s")
+        if _GRPC_VERBOSITY not in os.environ:
+            os.putenv(_GRPC_VERBOSITY, "ERROR")  # behind the back of os.environ: no command that we run inherits it
         run: Callable[..., object] = super().main
         sys.exit(_guarded(lambda: run(*args, **options)))
 
@@ -69,11 +82,16 @@ def _guarded(run: Callable[[], object]) -> int:
     except ChubbyError as error:
         complain(str(error))
         return exits.exit_code_of(error)
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit meets no pipe
-        return 128 + signal.SIGPIPE
+    except BrokenPipeError:
+        return _unread()
     except Exception:
         traceback.print_exc()
         complain("this is a bug; please report it with the lines above")
         return exits.BUG
     return code if isinstance(code, int) else exits.OK
+
+
+def _unread() -> int:
+    """Let the flush at exit meet no broken pipe; the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE

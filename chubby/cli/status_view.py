@@ -116,6 +116,7 @@ def picture_of(answers: Mapping[str, CellStatus], errors: Mapping[str, str]) -> 
     """
     if not answers:
         return None
+    answers = dict(sorted(answers.items()))
     cell_id = _commonest([status.cell_id for status in answers.values()])
     own = {status.replica: status for status in answers.values() if status.cell_id == cell_id}
     newest = max(own.values(), key=lambda status: (status.epoch, bool(status.master), status.replica == status.master))

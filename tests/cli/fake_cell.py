@@ -85,6 +85,14 @@ class FakeCell:
             raise error_of(reply)
         return reply
 
+    def hold(self, path: str, mode: LockMode = LockMode.EXCLUSIVE) -> SessionId:
+        """Let another session ask for a lock, with a lock-delay of 2 s; its number."""
+        made = self.apply(OpenSession(1000 + self.machine.session_count, "holder", False))
+        node = self.machine.node(path)
+        assert isinstance(made, SessionMade) and node is not None
+        self.request(made.session, AcquireLock(1, path, node.instance, mode, True, 2 * SECOND))
+        return made.session
+
     def contents(self, path: str) -> bytes | None:
         """What the node holds; None if there is none."""
         node = self.machine.node(path)

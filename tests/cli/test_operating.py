@@ -8,30 +8,17 @@ import pytest
 
 from chubby.cli import exits
 from chubby.cli.watch import SHOWN, concerns
-from chubby.namespace.commands import AcquireLock, OpenSession
-from chubby.namespace.outcomes import SessionMade
 from chubby.types.events import Event, EventKind
 from chubby.types.nodes import LockMode
-from chubby.types.time import SECOND
 from tests.cli.conftest import Typed
 from tests.cli.fake_cell import FakeCell
-
-
-def hold(cell: FakeCell, path: str, mode: LockMode = LockMode.EXCLUSIVE, handle: int = 1) -> int:
-    """A session that asks for a lock; its number."""
-    made = cell.apply(OpenSession(1000 + cell.machine.session_count, "holder", False))
-    assert isinstance(made, SessionMade)
-    node = cell.machine.node(path)
-    assert node is not None
-    cell.request(made.session, AcquireLock(handle, path, node.instance, mode, True, 2 * SECOND))
-    return made.session
 
 
 def test_locks(cell: FakeCell, typed: Typed) -> None:
     """Holders, waiters in order, token, lock-delay; only what is below PATH."""
     cell.put("/a", b"", "/b", "/b/c")
-    holder, waiter = hold(cell, "/a"), hold(cell, "/a", LockMode.SHARED)
-    other = hold(cell, "/b/c")
+    holder, waiter = cell.hold("/a"), cell.hold("/a", LockMode.SHARED)
+    other = cell.hold("/b/c")
     header, first, second = typed("locks").output.splitlines()
     assert header.split("  ")[0] == "lock"
     token = cell.machine.lock("/a")
@@ -62,7 +49,7 @@ def test_sessions(typed: Typed) -> None:
 def test_check_sequencer(cell: FakeCell, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hexadecimal, from the argument or the environment; a stale one is 1, noise is 64."""
     cell.put("/a")
-    hold(cell, "/a")
+    cell.hold("/a")
     info = cell.machine.lock("/a")
     assert info is not None
     valid = f"{info.token}:/a".encode().hex()
