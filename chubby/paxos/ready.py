@@ -127,3 +127,10 @@ class Recovered(msgspec.Struct, frozen=True):
     configuration: Configuration | None = None
     entries: tuple[Entry, ...] = ()
     chosen: Slot = 0
+
+    @property
+    def base(self) -> Slot:
+        """The slot of the state it begins with; -1 for a blank replica. That one has not even the state at slot 0: it
+        needs a snapshot, however far back the others' logs reach.
+        """
+        return self.snapshot if self.configuration is not None else -1

@@ -48,8 +48,6 @@ from chubby.types.identity import CellId, ReplicaId, Slot
 from chubby.types.limits import HEARTBEAT_INTERVAL
 from chubby.types.time import MILLISECOND, NEVER, Duration, Instant
 
-BLANK: Slot = -1
-"""The position of a replica without any state."""
 JOIN_INTERVAL: Duration = 500 * MILLISECOND
 
 
@@ -72,9 +70,7 @@ class Station:
         self._me = me
         self._bootstrap = bootstrap
         self.outbox = Outbox(me.replica)
-        # A blank replica has not even the state at slot 0: it needs a snapshot, however far back the others' logs reach.
-        base = recovered.snapshot if recovered.configuration is not None else BLANK
-        self.log = Log(base, recovered.entries, recovered.chosen)
+        self.log = Log(recovered.base, recovered.entries, recovered.chosen)
         self.electorate = Electorate(recovered.snapshot, recovered.configuration)
         self.acceptor = Acceptor(identity, self.log, self.electorate, self.outbox, recovered, now)
         self.learner = Learner(self.log, self.electorate, self.outbox)

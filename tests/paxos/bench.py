@@ -14,7 +14,7 @@ from chubby.paxos.peer import Peer
 from chubby.paxos.ready import Envelope, ReadChunk, Ready, Recovered, Role
 from chubby.types.identity import Incarnation, ReplicaId
 from chubby.types.time import MILLISECOND, NEVER, SECOND, Duration, Instant
-from tests.paxos.disk import Disk, Image, Machine
+from tests.paxos.disk import BLANK, Disk, Image, Machine
 from tests.paxos.words import message_words, ready_words
 
 CELL = 7
@@ -80,7 +80,7 @@ class Bench:
     def wipe(self, replica: ReplicaId, incarnation: Incarnation) -> None:
         """Lose the disk."""
         assert self.places[replica].peer is None
-        self.places[replica] = Place(Member(replica, incarnation), Machine())
+        self.places[replica] = Place(Member(replica, incarnation), BLANK)
 
     def peer(self, replica: ReplicaId) -> Peer:
         """The peer of `replica`."""

@@ -41,6 +41,10 @@ def link(chain: int, entry: Entry) -> int:
     return chain
 
 
+BLANK = Machine(slot=-1)
+"""Not even the state at slot 0."""
+
+
 class Image(msgspec.Struct, frozen=True):
     """A snapshot file: the machine's state, padded so that it takes a few chunks to fetch."""
 
@@ -64,13 +68,13 @@ class Disk:
     """Durable state, folded record by record, and up to two snapshots."""
 
     def __init__(self, machine: Machine) -> None:
-        """A formatted disk (the genesis configuration) or an empty one."""
+        """A formatted disk, with a snapshot of the genesis state, or an empty one."""
         self.promised: Ballot = NO_BALLOT
         self.lease_bound: Duration = 0
         self.chosen: Slot = 0
         self.entries: dict[Slot, Entry] = {}
         self.base = machine
-        self.images: dict[Slot, bytes] = {}
+        self.images: dict[Slot, bytes] = {} if machine is BLANK else {machine.slot: Image(machine, b"").encode()}
 
     def write(self, records: Iterable[Record]) -> None:
         """These records are durable from now on."""
@@ -108,7 +112,7 @@ class Disk:
         return Recovered(
             promised=self.promised,
             lease_bound=self.lease_bound,
-            snapshot=self.base.slot,
+            snapshot=max(self.base.slot, 0),
             snapshot_size=len(self.images.get(self.base.slot, b"")),
             configuration=self.base.configuration,
             entries=tuple(self.entries[slot] for slot in sorted(self.entries) if slot > self.base.slot),

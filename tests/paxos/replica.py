@@ -17,7 +17,7 @@ from chubby.paxos.peer import Peer
 from chubby.paxos.ready import Envelope, ReadChunk, Ready, Role, SnapshotRequest, StoreChunk
 from chubby.types.identity import ReplicaId, Slot
 from chubby.types.time import MILLISECOND, NEVER, SECOND, Duration, Instant
-from tests.paxos.disk import Disk, Image, Machine
+from tests.paxos.disk import BLANK, Disk, Image, Machine
 
 CHUNK = 700
 """Bytes of a snapshot sent at once."""
@@ -132,7 +132,7 @@ class Replica:
         """Lose the disk; what returns is a new incarnation with nothing."""
         assert self.peer is None, "only a replica that is down loses its disk"
         self.member = Member(self.id, incarnation)
-        self.disk = Disk(Machine())
+        self.disk = Disk(BLANK)
 
     def pause(self, duration: Duration) -> None:
         """Stop the process; its clock runs on, its inputs queue up."""

@@ -392,7 +392,7 @@ def test_a_canvass_shows_what_is_missing() -> None:
 
 
 def test_an_outdated_proposer_does_not_write_over_a_chosen_value() -> None:
-    """Slot 1 is learned under ballot 7; an Accept of ballot 5, which lost, arrives late. (It once ended the process.)"""
+    """Slot 1 is learned under ballot 7; an Accept of ballot 5, which lost, comes late. It once ended the process."""
     follower = peer()
     follower.receive(3, Entries((entry(1, 7, "winner", replica=3),), 1), NOW)
     follower.receive(1, accept(1, 5, "loser"), NOW)

@@ -1,6 +1,6 @@
 """The seeded world: safety through any storm, liveness after it ("Paxos Made Live" §6.2; DESIGN §3).
 
-One seed is repeated by `python -m tests.paxos.storm SEED`; a hunt over many by `python -m tests.paxos.storm FIRST LAST`.
+Repeat one by `python -m tests.paxos.storm SEED`; hunt over many by `python -m tests.paxos.storm FIRST LAST`.
 """
 
 from __future__ import annotations

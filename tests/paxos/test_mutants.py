@@ -1,0 +1,20 @@
+"""The list of mutants stays up to date (running them takes half an hour: `python -m tests.paxos.mutants`)."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.paxos.mutants import MUTANTS, Mutant, broken
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule)
+def test_each_mutant_finds_its_line(mutant: Mutant) -> None:
+    """Exactly one place is broken, and the result still parses."""
+    ast.parse(broken(mutant))
+
+
+def test_rules_have_names() -> None:
+    """One each."""
+    assert len({mutant.rule for mutant in MUTANTS}) == len(MUTANTS)
