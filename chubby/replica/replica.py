@@ -140,8 +140,9 @@ class Replica:
     @property
     def wake_at(self) -> Instant:
         """When `tick` has something to do at the latest."""
-        master = self._master.wake_at if self._master is not None else NEVER
-        return min(self._peer.wake_at, master, self._digest_at, self._vigil.scrub_at)
+        if self._master is None:
+            return self._peer.wake_at
+        return min(self._peer.wake_at, self._master.wake_at, self._digest_at, self._vigil.scrub_at)
 
     # --- inputs: links and disk ----------------------------------------------------------------------------------
 

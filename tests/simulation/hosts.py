@@ -33,6 +33,9 @@ from tests.storage.fake_files import FakeFiles
 SEGMENT = 64 * 1024
 """Small, so that segments roll over in every run."""
 
+SPINS = 100
+"""So many ticks at one instant are a loop without end."""
+
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(LinkMessage)
 
@@ -72,6 +75,8 @@ class ReplicaHost:
         self._next_stream = 0
         self._timer: Timer | None = None
         self._timer_due: Instant = 0
+        self._ticked_at: Instant = 0
+        self._spins = 0
         self._pumping = False
         self._backlog: list[Callable[[], None]] = []
         self._sink: ChunkSink | None = None
@@ -263,6 +268,9 @@ class ReplicaHost:
         if life != self._life or self.replica is None or self.world.now < self.paused_until:
             return
         self._timer = None
+        self._spins = self._spins + 1 if self._ticked_at == self.world.now else 0
+        self._ticked_at = self.world.now
+        assert self._spins < SPINS, f"{self.place} spins: it is due again and again without time passing"
         self.replica.tick(self.clock.now())
         self.pump()
 
