@@ -113,7 +113,6 @@ class Mesh(Generic[M]):
         if not self._running:
             return
         self._running, self._stopped = False, True
-        self._flush()
         self._listener.close()
         for dialler in self._diallers.values():
             dialler.close()

@@ -96,6 +96,19 @@ def test_nothing_is_told_after_parting(run: Run) -> None:
     run(scenario())
 
 
+def test_bytes_behind_a_bad_frame_are_not_read(run: Run) -> None:
+    """The stream has lost its rhythm; more of it may still be in the loop's hands."""
+
+    async def scenario() -> None:
+        scene = Scene(dialled=None).establish()
+        scene.link.data_received(bytes(8))
+        scene.link.data_received(encode_frame(b"late"))
+        assert scene.diary.entries == [("parted", Reason.FRAME, False)]
+        await scene.end()
+
+    run(scenario())
+
+
 def test_a_lost_connection_parts(run: Run) -> None:
     """In any state, once."""
 

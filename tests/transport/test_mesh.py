@@ -12,6 +12,7 @@ from chubby.errors import ConfigError
 from chubby.paxos.configuration import Identity
 from chubby.paxos.messages import Ballot, Commit, Message
 from chubby.transport.codec import Codec
+from chubby.transport.dialler import Dialler
 from chubby.transport.framing import HEADER_BYTES
 from chubby.transport.links import Link
 from chubby.transport.mesh import Mesh, boot_time
@@ -324,6 +325,20 @@ def test_an_error_of_the_receiver_ends_the_link_and_is_told(run: Run) -> None:
             one.mesh.send(2, Note(13))
             await until(lambda: one.peer(2).reconnects == 1)
             await works(one, other)
+
+    run(scenario(), complaints=1)
+
+
+def test_a_dialler_that_fails_is_not_silent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug there would leave a peer undialled for ever: the loop's exception handler hears of it."""
+
+    async def scenario() -> None:
+        async def fail(dialler: Dialler) -> None:
+            raise RuntimeError("a bug of the transport")
+
+        monkeypatch.setattr(Dialler, "_attempt", fail)
+        async with started(Node(1, book_of(2))):
+            await turns(3)
 
     run(scenario(), complaints=1)
 

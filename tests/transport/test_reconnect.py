@@ -211,6 +211,25 @@ def test_a_peer_that_shuts_down_is_dialled_again_soon(run: Run) -> None:
     run(scenario())
 
 
+def test_success_resets_the_backoff(run: Run) -> None:
+    """However long the peer was away before: once it was there, its next absence is a new one."""
+
+    async def scenario() -> None:
+        book = book_of(2)
+        timing = Timing(backoff_shortest=5 * MILLISECOND, backoff_longest=7200 * SECOND)
+        one = Node(1, book, timing=timing)
+        async with started(one):
+            await until(lambda: is_waiting(one, 2))
+            one.mesh._diallers[2]._backoff.exhaust()
+            async with started(other := Node(2, book)):
+                await works(one, other)
+            # It cannot make itself heard this time: only the backoff brings them together.
+            async with started(Node(2, {2: book[2], 1: free_addresses(1)[0]})):
+                await until(lambda: one.sends_to(2))
+
+    run(scenario())
+
+
 def test_an_unreachable_peer_is_told_from_one_that_refuses(run: Run) -> None:
     """The operator sees which it is."""
 

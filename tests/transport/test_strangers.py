@@ -338,6 +338,41 @@ def test_accepting_survives_a_lack_of_descriptors(run: Run) -> None:
     run(scenario())
 
 
+class Fickle(socket.socket):
+    """A listening socket whose first connection is gone before it can be accepted."""
+
+    refusals = 0
+
+    def accept(self) -> tuple[socket.socket, object]:
+        """Refuse once."""
+        self.refusals += 1
+        if self.refusals == 1:
+            raise ConnectionAbortedError
+        return super().accept()
+
+
+def test_a_connection_aborted_in_the_backlog_is_no_lack_of_anything(run: Run) -> None:
+    """Accepting does not rest for it."""
+
+    async def scenario() -> None:
+        book = book_of(2)
+        one, other = Node(1, book), Node(2, book)
+        async with started(one):
+            real = one.mesh._listener._socket
+            assert real is not None
+            fickle = Fickle(fileno=real.detach())
+            fickle.setblocking(False)
+            asyncio.get_running_loop().remove_reader(fickle)
+            one.mesh._listener._socket = None
+            one.mesh._listener.start(fickle)
+            async with started(other):
+                await works(one, other)
+            assert fickle.refusals > 1
+            assert one.mesh.statistics().accept_pauses == 0
+
+    run(scenario())
+
+
 def test_a_peer_that_hangs_up_before_it_is_accepted(run: Run) -> None:
     """Or right after, or with a reset: nothing but a closed connection."""
 

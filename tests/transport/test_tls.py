@@ -24,6 +24,7 @@ from tests.transport.meshes import (
     book_of,
     calling,
     connected,
+    descriptors,
     hello,
     started,
     turns,
@@ -203,9 +204,11 @@ def test_stopping_in_the_middle_of_tls(run: Run, authority: Authority, after: in
     async def scenario() -> None:
         book = book_of(2)
         nodes = [Node(replica, book, tls=authority.tls_of(replica)) for replica in book]
+        before = descriptors()
         async with started(*nodes), calling(book[1]):
             await turns(after)
             for node in nodes:
                 await node.mesh.stop()
+            assert descriptors() == before + 1, "the caller's end; nothing is left for a later turn to close"
 
     run(scenario())
