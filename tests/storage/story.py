@@ -84,6 +84,7 @@ class Story:
         opened = reopened(self.files, SEGMENT)
         found = opened.recovered
         assert any(same_log(found, wanted) for wanted in self._legal()), f"recovered {found}"
+        assert all(warning.startswith("torn write: ") for warning in opened.warnings), "a crash looks like no rot"
         if found.snapshot:
             with opened.snapshots.reader(found.snapshot) as reader:
                 assert tuple(reader.slices()) == slices(found.snapshot)

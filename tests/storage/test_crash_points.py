@@ -193,6 +193,7 @@ def test_a_new_incarnation_is_begun_wholly_or_not_at_all(kind: str) -> None:
         elif found.identity == ANOTHER_LIFE:
             opened = reopened(files, SEGMENT)
             assert opened.recovered.entries == () and opened.recovered.configuration is None
+            assert "rotten-3/IDENTITY" in files.tree(), "the old life is there for inspection"
             opened.close()
         else:
             assert found.condition is Condition.ROTTEN, "a directory that voted never looks empty"
