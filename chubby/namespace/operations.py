@@ -33,6 +33,9 @@ __all__ = ["Branch"]
 
 _PERMANENT: Final = frozenset({paths.ROOT, paths.ACL_DIRECTORY})
 """Nodes that a cell is born with and never without."""
+_SEQUENCE_TRIES: Final = 64
+_SEQUENCE_STEP: Final = 1 << 20
+"""So small that no counter comes near 64 bits, however it is led on."""
 
 
 class Branch:
@@ -97,15 +100,19 @@ class Branch:
     def _next_in_sequence(self, path: str, above: str, parent: Node) -> str:
         """The name for a sequential node, and the counter of its directory moved on.
 
-        Numbers whose names are taken are passed over: otherwise a node that somebody named so by hand would be in the
-        way of all that follow.
+        Numbers whose names are taken are passed over: otherwise a node that somebody named so by hand, or a mirror
+        from another cell, would be in the way of all that follow. The steps double, so that a long row of such names
+        is crossed in a few. Only one who takes just the names tried here can make it fail, and only below himself.
         """
-        draft, number = self._draft, parent.sequence
-        while draft.get(f"{path}{number:010d}") is not None:
-            number += 1
-        numbered = _legal(f"{path}{number:010d}")  # which may have become too long
-        draft.replace_quietly(above, with_sequence(parent, number + 1))
-        return numbered
+        number, step = parent.sequence, 1
+        for _ in range(_SEQUENCE_TRIES):
+            name = _legal(f"{path}{number:010d}")
+            if self._draft.get(name) is None:
+                self._draft.replace_quietly(above, with_sequence(parent, number + 1))
+                return name
+            number += step
+            step = min(2 * step, _SEQUENCE_STEP)
+        raise NodeExists(f"{quoted(name)} is there already, and so are {_SEQUENCE_TRIES - 1} before it")
 
     def _write(self, write: Write) -> OperationResult:
         draft, before = self._draft, self._draft.require(write.path)

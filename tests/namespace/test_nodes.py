@@ -7,12 +7,13 @@ import hashlib
 import msgspec
 import pytest
 
+from chubby.errors import ErrorCode
 from chubby.namespace.commands import Transaction
 from chubby.namespace.nodes import NO_ATTRIBUTES, Node, attributes_size, merge_attributes, share_acl
 from chubby.types.limits import ATTRIBUTES_LIMIT
 from chubby.types.nodes import AclNames, NodeKind
 from chubby.types.transaction import Create, Read, Remove, Write, WriteAcl, WriteAttributes
-from tests.namespace.cell import Cell
+from tests.namespace.cell import Cell, code_of
 
 
 @pytest.fixture
@@ -173,11 +174,32 @@ def test_the_sequence_counter_survives_its_children(cell: Cell) -> None:
 def test_sequential_names_pass_over_those_taken(cell: Cell) -> None:
     """A node that somebody named like the next number is no obstacle, with may_exist neither: the node is a new one."""
     cell.transact(1, Create("/q"), Create("/q/a-0000000000"), Create("/q/a-0000000001"))
-    assert cell.create(1, "/q/a-", sequential=True) == "/q/a-0000000002"
-    assert cell.create(1, "/q/b-", sequential=True) == "/q/b-0000000003"
-    cell.create(1, "/q/a-0000000004")
+    assert cell.create(1, "/q/a-", sequential=True) == "/q/a-0000000003"
+    assert cell.create(1, "/q/b-", sequential=True) == "/q/b-0000000004"
+    cell.create(1, "/q/a-0000000005")
     found = cell.result(1, Create("/q/a-", sequential=True, may_exist=True)).results[0]
-    assert (found.path, found.created) == ("/q/a-0000000005", True)
+    assert (found.path, found.created) == ("/q/a-0000000006", True)
+
+
+def test_a_long_row_of_taken_names_is_crossed_in_a_few_steps(cell: Cell) -> None:
+    """A mirror copied a thousand names of another cell: the sequence goes on behind them."""
+    cell.create(1, "/q")
+    for start in range(0, 1_000, 100):
+        cell.transact(1, *(Create(f"/q/a-{number:010d}") for number in range(start, start + 100)))
+    assert cell.create(1, "/q/a-", sequential=True) == "/q/a-0000001023"
+
+
+def test_only_malice_ends_a_sequence(cell: Cell) -> None:
+    """Who takes exactly the names tried gets NODE_EXISTS, after bounded work, and the counter stays where it was."""
+    cell.create(1, "/q")
+    number, taken = 0, []
+    for tried in range(64):
+        taken.append(f"/q/a-{number:010d}")
+        number += min(2**tried, 2**20)
+    cell.transact(1, *(Create(path) for path in taken))
+    assert code_of(cell.transact(1, Create("/q/a-", sequential=True))) is ErrorCode.NODE_EXISTS
+    assert cell.create(1, "/q/b-", sequential=True) == "/q/b-0000000000"
+    assert cell.create(1, "/q/a-", sequential=True) == "/q/a-0000000002", "from 1 on: 1 is taken, 2 is not"
 
 
 def test_sequence_counters_are_64_bit(cell: Cell) -> None:

@@ -135,8 +135,12 @@ def create_node(world: World, create: Create) -> OperationResult:
     if parent is None:
         raise Refused(ErrorCode.NO_NODE)
     if create.sequential:
+        tried = 0
         while create.path + str(parent.sequence).zfill(10) in world.nodes:
-            parent.sequence += 1
+            parent.sequence += min(2**tried, 2**20)
+            tried += 1
+            if tried == 64:
+                raise Refused(ErrorCode.NODE_EXISTS)
         path = create.path + str(parent.sequence).zfill(10)
         parent.sequence += 1
     world.last_made = path
