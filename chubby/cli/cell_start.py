@@ -115,6 +115,9 @@ class CellRun:
             if child.ended is not None and replica not in told:
                 told.add(replica)
                 directory = self._directories[replica]
+                if child.expelled:
+                    lines.append(f"replica {replica} ended: it is no member of the cell any more")
+                    continue
                 restart = f"chubbyd --config {self._config.source} --replica {replica} --data {directory}"
                 ended = f"replica {replica} ended ({child.ended}); its log is {child.log}"
                 lines.append(f"{ended}; start it again with: {restart}")

@@ -13,6 +13,7 @@ from typing import IO
 from chubby.cli import launch
 from chubby.cli.launch import PYTHON
 from chubby.config.cell import CellConfig
+from chubby.daemon.main import EXIT_EXPELLED
 from chubby.types.identity import ReplicaId
 
 STOP_LIMIT = 10.0
@@ -40,6 +41,11 @@ class Child:
         if code is None:
             return None
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    @property
+    def expelled(self) -> bool:
+        """Whether it ended because it is no member of its cell any more."""
+        return self._process.returncode == EXIT_EXPELLED
 
     async def wait(self) -> None:
         """Until it has ended."""

@@ -122,7 +122,7 @@ def picture_of(answers: Mapping[str, CellStatus], errors: Mapping[str, str]) -> 
     newest = max(own.values(), key=lambda status: (status.epoch, bool(status.master), status.replica == status.master))
     master = own.get(newest.master)
     furthest = master or max(own.values(), key=lambda status: status.chosen)
-    views = _views(own, furthest, errors)
+    views = _views(own, furthest, errors, master is not None)
     voters = [view for view in views if view.role != LEARNER]
     margin = sum(view.answers for view in voters) - (len(voters) // 2 + 1)
     known = master is not None and master.margin is not None
@@ -151,17 +151,22 @@ def margin_text(margin: int) -> str:
     return "no further replica may fail" if margin == 0 else f"{_count(margin, 'more replica')} may fail"
 
 
-def _views(own: Mapping[ReplicaId, CellStatus], furthest: CellStatus, errors: Mapping[str, str]) -> list[ReplicaView]:
+def _views(
+    own: Mapping[ReplicaId, CellStatus], furthest: CellStatus, errors: Mapping[str, str], by_master: bool
+) -> list[ReplicaView]:
+    """`furthest` lists the members; `by_master`: it is the master, who knows better than a replica who votes."""
     top = max(status.chosen for status in own.values())
     members = {member.replica: member for member in furthest.replicas}
     unlisted = sorted(own.keys() - members.keys())
     return [
-        *(_view(member, own.get(number), top, errors) for number, member in sorted(members.items())),
-        *(_view(None, own[number], top, errors) for number in unlisted),
+        *(_view(member, own.get(number), top, errors, by_master) for number, member in sorted(members.items())),
+        *(_view(None, own[number], top, errors, by_master) for number in unlisted),
     ]
 
 
-def _view(member: ReplicaStatus | None, status: CellStatus | None, top: Slot, errors: Mapping[str, str]) -> ReplicaView:
+def _view(
+    member: ReplicaStatus | None, status: CellStatus | None, top: Slot, errors: Mapping[str, str], by_master: bool
+) -> ReplicaView:
     """One replica from the master's word of it and its own, of which one may be missing."""
     if status is None:
         assert member is not None, "somebody speaks of it"
@@ -170,9 +175,10 @@ def _view(member: ReplicaStatus | None, status: CellStatus | None, top: Slot, er
         heard = member.last_heard
         return ReplicaView(member.replica, member.role, member.client_address, False, error, member.chosen, lag, heard)
     itself = next((each for each in status.replicas if each.replica == status.replica), None)
+    role = itself.role if itself is not None else "joining"
     return ReplicaView(
         replica=status.replica,
-        role=itself.role if itself is not None else "joining",
+        role=member.role if by_master and member is not None and itself is not None else role,
         address=itself.client_address if itself is not None else member.client_address if member is not None else "",
         answers=True,
         error="",
