@@ -174,6 +174,17 @@ def test_an_old_majority_is_needed_beside_the_new_one() -> None:
     assert parts.proposer.has_quorum()
 
 
+def test_a_new_voter_does_not_make_up_for_an_old_one() -> None:
+    """Three of five, but two of four: slots up to the change belong to the four."""
+    parts = preparing(configuration(1, 2, 3, 4))
+    change = Entry(1, ballot(4, 2), configuration_value(configuration(1, 2, 3, 4, 5)))
+    parts.proposer.on_promise(2, promise(2, change))
+    parts.proposer.on_promise(5, promise(5))
+    assert not parts.proposer.has_quorum()
+    parts.proposer.on_promise(3, promise(3))
+    assert parts.proposer.has_quorum()
+
+
 def test_asked_again_are_only_those_that_have_not_answered() -> None:
     """A lost Prepare is repeated."""
     parts = preparing(size=5)
