@@ -280,6 +280,8 @@ def connect(
 
 
 def _default(credentials: grpc.ChannelCredentials | None) -> Network:
+    """The real network. gRPC's own fork handlers crash every other child, and we refuse to use gRPC there anyway."""
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from chubby.client.grpc_network import GrpcNetwork
 
     return GrpcNetwork(credentials)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chubby import paths
 from chubby.errors import ErrorCode, Failure
+from chubby.master.sequencer import seal, unseal
 from chubby.types.calls import (
     Acquire,
     CancelAcquire,
@@ -32,7 +33,7 @@ from chubby.types.calls import (
     Watch,
 )
 from chubby.types.limits import READ_DIR_LIMIT
-from chubby.types.nodes import LockMode, LockOwner
+from chubby.types.nodes import LockOwner, Sequencer
 from chubby.types.results import (
     Answer,
     Contents,
@@ -69,6 +70,9 @@ from tests.client.fake_tree import FakeNode
 if TYPE_CHECKING:
     from tests.client.fake_cell import FakeCell
 
+KEYS = (b"a key of the fake cell",)
+CELL = 99
+
 
 def execute(cell: FakeCell, session: Session, frame: CallFrame, now: Instant) -> None:
     """Carry out one call, or begin to."""
@@ -104,14 +108,13 @@ def execute(cell: FakeCell, session: Session, frame: CallFrame, now: Instant) ->
 
 def check_sequencer(cell: FakeCell, sequencer: bytes) -> Answer:
     """What a sequencer means, if its hold period lasts."""
-    try:
-        path, instance, mode, generation, token = sequencer.decode().split("\0")
-    except ValueError:
+    meaning = unseal(sequencer, KEYS, CELL)
+    if meaning is None:
         return Failure(ErrorCode.SEQUENCER_INVALID, "none of ours")
-    node = cell.tree.nodes.get(path)
-    if node is None or str(node.instance) != instance or not node.holders or str(node.token) != token:
-        return Failure(ErrorCode.SEQUENCER_INVALID, f"the lock {path} was let go")
-    return SequencerResult(sequencer, path, LockMode(int(mode)), int(generation), int(token))
+    node = cell.tree.nodes.get(meaning.path)
+    if node is None or node.instance != meaning.instance or not node.holders or node.token != meaning.token:
+        return Failure(ErrorCode.SEQUENCER_INVALID, f"the lock {meaning.path} was let go")
+    return SequencerResult(sequencer, meaning.path, meaning.mode, meaning.generation, meaning.token)
 
 
 def _later(
@@ -311,5 +314,6 @@ def _lock(cell: FakeCell, session: Session, frame: CallFrame, handle: Handle, no
 def _sequencer(handle: Handle, node: FakeNode, owner: LockOwner) -> Answer:
     if owner not in node.holders or node.mode is None:
         return Failure(ErrorCode.LOCK_NOT_HELD, f"{handle.path} is not held by this handle")
-    text = "\0".join((handle.path, str(node.instance), str(int(node.mode)), str(node.lock_generation), str(node.token)))
-    return SequencerResult(text.encode(), handle.path, node.mode, node.lock_generation, node.token)
+    meaning = Sequencer(handle.path, node.instance, node.mode, node.lock_generation, node.token)
+    sealed = seal(KEYS, CELL, meaning)
+    return SequencerResult(sealed, meaning.path, meaning.mode, meaning.generation, meaning.token)
