@@ -123,7 +123,6 @@ class Mesh(Generic[M]):
             await asyncio.wait(self._surroundings.tasks)
         while self._surroundings.links:
             await asyncio.wait([link.closed for link in self._surroundings.links])
-        await asyncio.sleep(0)  # connections that never became links close in the loop's next turn
 
     def update_addresses(self, addresses: Mapping[ReplicaId, str]) -> None:
         """Follow a change of the configuration: dial whoever is new, or moved; part from whoever is gone."""

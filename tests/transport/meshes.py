@@ -175,6 +175,8 @@ async def started(*nodes: Node) -> AsyncIterator[None]:
     finally:
         for node in nodes:
             await node.mesh.stop()
+            left = node.mesh._surroundings
+            assert not left.links and not left.tasks, "stop returned too early"
 
 
 @asynccontextmanager
