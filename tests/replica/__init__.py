@@ -1,0 +1,1 @@
+"""The replica: Paxos, machine and master behind one door."""

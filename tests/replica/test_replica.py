@@ -1,0 +1,222 @@
+"""The production replica as a whole, on virtual time: terms, epochs, snapshots, digests, members."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chubby.errors import ErrorCode, Failure
+from chubby.namespace.nodes import Node, with_contents
+from chubby.namespace.table import Table
+from chubby.types.calls import ChangeMembers, CreateMode, MemberAction, Mode, Open, SetContents, StepDown
+from chubby.types.results import Done, Opened, StatResult
+from chubby.types.time import SECOND
+from tests.replica.lab import Lab
+from tests.simulation.clients import ClientHost
+from tests.simulation.hosts import ReplicaHost
+
+
+def write(lab: Lab, client: ClientHost, handle: int, path: str, contents: bytes) -> None:
+    """Open `path` as `handle` if that is new, and write."""
+    if client.core.desk.handles.get(handle) is None:
+        mode = Mode.READ | Mode.WRITE
+        assert isinstance(lab.ask(client, Open(handle, path, mode, create=CreateMode.MAY)), Opened)
+    assert isinstance(lab.ask(client, SetContents(handle, contents)), StatResult)
+
+
+def voters(host: ReplicaHost) -> list[int]:
+    """Who votes, as this replica knows it."""
+    assert host.replica is not None
+    configuration = host.replica.configuration
+    return [voter.replica for voter in configuration.voters] if configuration is not None else []
+
+
+def contents(host: ReplicaHost, path: str) -> bytes | None:
+    """What this replica's machine holds."""
+    assert host.replica is not None
+    node = host.replica.machine.node(path) if host.replica.machine is not None else None
+    return node.contents if node is not None else None
+
+
+def test_an_epoch_is_the_slot_that_began_it() -> None:
+    """DESIGN §3 Epoch: epoch := slot of the BeginEpoch command; a later master's is higher."""
+    lab = Lab()
+    lab.start()
+    first = lab.wait_master()
+    assert first.replica is not None and first.replica.machine is not None
+    epoch = first.replica.machine.epoch
+    assert 0 < epoch <= first.replica.machine.applied
+    first.crash()
+    second = lab.wait_master()
+    assert second is not first and second.replica is not None and second.replica.machine is not None
+    assert second.replica.machine.epoch > epoch
+
+
+def test_every_replica_knows_where_the_master_is() -> None:
+    """Followers answer location requests, with the epoch that makes the newest answer win."""
+    lab = Lab()
+    lab.start()
+    master = lab.wait_master()
+    lab.run(SECOND)
+    for host in lab.hosts.values():
+        assert host.replica is not None
+        member, epoch = host.replica.location()
+        assert member is not None and member.replica == master.number
+        assert master.replica is not None and master.replica.machine is not None
+        assert epoch == master.replica.machine.epoch
+
+
+def test_all_machines_come_to_the_same_state() -> None:
+    """Equal digests at equal slots."""
+    lab = Lab()
+    lab.start()
+    client = lab.client()
+    for index in range(20):
+        write(lab, client, 1, "/a", b"%d" % index)
+    lab.run(SECOND)
+    states = {
+        (host.replica.machine.applied, host.replica.machine.digest())
+        for host in lab.hosts.values()
+        if host.replica is not None and host.replica.machine is not None
+    }
+    assert len(states) == 1
+
+
+def test_a_grown_log_orders_a_snapshot_and_a_restart_needs_only_what_came_after() -> None:
+    """DESIGN §3 Disk: snapshots by the size of the log; the newest one and the log since make the state again."""
+    lab = Lab()
+    lab.start()
+    client = lab.client()
+    for index in range(40):
+        write(lab, client, 1, "/a", b"%04d" % index * 500)
+    lab.until(lambda: all(host.replica is not None and host.replica.snapshot_slot > 0 for host in lab.hosts.values()))
+    host = next(each for each in lab.hosts.values() if each is not lab.wait_master())
+    host.crash()
+    host.start()
+    assert host.replica is not None and host.replica.snapshot_slot > 0
+    lab.until(lambda: contents(host, "/a") == b"0039" * 500)
+
+
+def test_a_replica_with_an_empty_disk_comes_back_as_a_voter() -> None:
+    """DESIGN §3 Incarnations: learner under a new incarnation, caught up, promoted, without anyone's help."""
+    lab = Lab(5)
+    lab.start()
+    client = lab.client()
+    write(lab, client, 1, "/a", b"kept")
+    host = next(each for each in lab.hosts.values() if each is not lab.wait_master())
+    before = host.disk
+    host.crash()
+    host.wipe()
+    host.start()
+    assert host.disk is not before
+    assert host.replica is not None and host.replica.machine is None, "it begins without any state"
+    lab.until(lambda: contents(host, "/a") == b"kept")
+    lab.until(lambda: len(voters(lab.wait_master())) == 5)
+    lab.until(lambda: role(host) == "follower")
+
+
+def test_a_replica_whose_state_differs_rebuilds_itself() -> None:
+    """DESIGN §3 Digest: "A minority that differs stops and rebuilds"."""
+    lab = Lab()
+    lab.start()
+    client = lab.client()
+    write(lab, client, 1, "/a", b"right")
+    lab.run(SECOND)
+    host = next(each for each in lab.hosts.values() if each is not lab.wait_master())
+    assert host.replica is not None and host.replica.machine is not None
+    spoil(host, "/a", b"wrong")
+    spoiled = host.replica
+    lab.until(lambda: host.replica is not None and host.replica is not spoiled)
+    lab.until(lambda: contents(host, "/a") == b"right")
+    lab.until(lambda: len(voters(lab.wait_master())) == 3)
+
+
+def test_a_master_whose_state_differs_hands_over_first() -> None:
+    """DESIGN §3 Digest: "a master hands over first"."""
+    lab = Lab()
+    lab.start()
+    client = lab.client()
+    write(lab, client, 1, "/a", b"right")
+    host = lab.wait_master()
+    spoiled = host.replica
+    spoil(host, "/a", b"wrong")
+    lab.until(lambda: host.replica is not spoiled)
+    assert lab.wait_master() is not host or host.replica is not spoiled
+    lab.until(lambda: contents(host, "/a") == b"right")
+
+
+def test_a_bit_that_flips_in_memory_is_found_by_scrubbing() -> None:
+    """DESIGN §3 Digest: "a slow scrub against memory rot"; the replica stops and rebuilds itself."""
+    lab = Lab()
+    lab.start()
+    client = lab.client()
+    write(lab, client, 1, "/a", b"right")
+    lab.run(SECOND)
+    host = next(each for each in lab.hosts.values() if each is not lab.wait_master())
+    rotting = host.replica
+    nodes = nodes_of(host)
+    nodes.rows["/a"] = msgspec.structs.replace(nodes.rows["/a"], contents=b"rotten")
+    lab.until(lambda: host.replica is not rotting)
+    lab.until(lambda: contents(host, "/a") == b"right")
+
+
+def spoil(host: ReplicaHost, path: str, wrong: bytes) -> None:
+    """A wrong change of the state, as a bug would make it: the digest follows it."""
+    nodes = nodes_of(host)
+    nodes.put(path, with_contents(nodes.rows[path], wrong, 1, 1))
+
+
+def nodes_of(host: ReplicaHost) -> Table[str, Node]:
+    """The rows of a replica's tree."""
+    assert host.replica is not None and host.replica.machine is not None
+    return host.replica.machine._state.tree.nodes
+
+
+def role(host: ReplicaHost) -> str:
+    """What it is in Paxos."""
+    assert host.replica is not None
+    return host.replica.peer_status(host.clock.now()).role.value
+
+
+def test_an_operator_removes_a_replica_and_adds_it_again() -> None:
+    """DESIGN §3 Membership: one at a time, through the log; the answer comes when the change governs."""
+    lab = Lab(5)
+    lab.start()
+    client = lab.client(caching=False)
+    master = lab.wait_master()
+    leaving = next(number for number, host in lab.hosts.items() if host is not master)
+    assert isinstance(lab.ask(client, ChangeMembers(MemberAction.REMOVE, leaving)), Done)
+    assert leaving not in voters(master)
+    lab.hosts[leaving].crash()
+    lab.hosts[leaving].wipe()
+    address = lab.config.replica(leaving)
+    assert address is not None
+    added = lab.ask(client, ChangeMembers(MemberAction.ADD, leaving, address.peer, address.client))
+    assert isinstance(added, Done)
+    lab.hosts[leaving].start()
+    lab.until(lambda: leaving in voters(lab.wait_master()))
+
+
+def test_a_change_that_would_leave_no_live_quorum_is_refused() -> None:
+    """DESIGN §3 Membership; a careful operator wants to be told before, not after."""
+    lab = Lab(3)
+    lab.start()
+    client = lab.client(caching=False)
+    master = lab.wait_master()
+    others = [number for number, host in lab.hosts.items() if host is not master]
+    lab.hosts[others[0]].crash()
+    lab.run(5 * SECOND)
+    refused = lab.ask(client, ChangeMembers(MemberAction.REMOVE, others[1]))
+    assert isinstance(refused, Failure) and refused.code is ErrorCode.MEMBERSHIP_REFUSED
+    assert len(voters(master)) == 3
+
+
+def test_step_down_gives_mastership_to_somebody_else_quickly() -> None:
+    """DESIGN §3 Election: a hand-over does not wait for the lease to lapse."""
+    lab = Lab(5)
+    lab.start()
+    client = lab.client(caching=False)
+    first = lab.wait_master()
+    before = lab.world.now
+    lab.ask(client, StepDown())
+    lab.until(lambda: lab.master() not in (None, first))
+    assert lab.world.now - before < SECOND
