@@ -1,0 +1,42 @@
+"""`chubbyd` itself: what it refuses, and with which words and exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chubby.daemon.main import EXIT_CONFIG, EXIT_STORAGE, run
+from chubby.storage.directory import DataDirectory
+from chubby.storage.files import OsFiles
+
+LOCAL = Path(__file__).parents[2] / "cell_config" / "local.toml"
+
+
+def test_an_unknown_replica_is_named_along_with_the_known_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A clear error that names file, key and remedy."""
+    assert run(LOCAL, 9, tmp_path) == EXIT_CONFIG
+    words = capsys.readouterr().err
+    assert "no replica 9" in words and "1, 2, 3, 4, 5" in words and "local.toml" in words
+
+
+def test_a_missing_configuration_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a traceback."""
+    assert run(tmp_path / "none.toml", 1, tmp_path) == EXIT_CONFIG
+    assert "none.toml" in capsys.readouterr().err
+
+
+def test_a_directory_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two processes never share a log."""
+    with DataDirectory(OsFiles(str(tmp_path)), 1):
+        assert run(LOCAL, 1, tmp_path) == EXIT_STORAGE
+    assert "in use" in capsys.readouterr().err
+
+
+def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Photographs are not overwritten because of a wrong --data."""
+    (tmp_path / "holiday.jpg").write_bytes(b"x")
+    assert run(LOCAL, 1, tmp_path) == EXIT_STORAGE
+    assert "holiday.jpg" in capsys.readouterr().err
