@@ -80,8 +80,8 @@ def form(
         for piece in genesis:
             writer.write(piece)
         writer.finish()
+    # Last, because replacing a file syncs its directory: the folders and the manifest with it.
     replace_file(life, IDENTITY, seal(_MAGIC, _ENCODER.encode(identity)))
-    life.sync_directory(ROOT)
 
 
 def read_identity(life: Files) -> Identity:
@@ -99,12 +99,12 @@ def take_up(life: Files, identity: Identity, segment_size: int = SEGMENT_SIZE) -
 
     Raises `CorruptData` or `ForeignData`, having changed nothing, or OSError or `StorageFailed`.
     """
-    # A crash of the process alone may have left renames in the cache; they are built upon from here on.
+    # A crash of the process alone may have left the newest manifest's name in the cache. What it no longer names is
+    # about to be removed for good, so the name has to be good, too.
     life.sync_directory(ROOT)
     for folder in (WAL, SNAPSHOTS):
         if not life.is_directory(folder):
             raise CorruptData(f"{life.describe(folder)}: missing; expected a directory")
-        life.sync_directory(folder)
     manifest = Manifest.load(life, identity)
     snapshots = SnapshotStore(life, identity, manifest)
     audit = snapshots.audit()

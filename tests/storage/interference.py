@@ -11,15 +11,20 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Crashed(BaseException):
-    """The process is no more. Not an Exception: the code under test has no business surviving it."""
-
-
 class Operation(NamedTuple):
     """One call of a `Files` or `File` method that reads or changes the disk: which, and of which file."""
 
     kind: str
     name: str
+
+
+class Crashed(BaseException):
+    """The process is no more. Not an Exception: the code under test has no business surviving it."""
+
+    def __init__(self, operation: Operation) -> None:
+        """It ended right before `operation`."""
+        super().__init__(operation)
+        self.operation = operation
 
 
 Interference = Callable[[Operation], None]

@@ -15,6 +15,7 @@ from chubby.storage.life import OpenedDirectory
 from chubby.storage.snapshot_format import SnapshotEncoder
 from chubby.types.identity import Slot
 from tests.storage.fake_files import FakeFiles
+from tests.storage.interference import Operation
 from tests.storage.samples import (
     Batch,
     accepted,
@@ -42,6 +43,7 @@ class Story:
         self.pending: Batch | None = None
         self.base: Slot = 0
         self.pending_base: Slot = 0
+        self.ended_before = Operation("", "")
         self._slot = 0
 
     def run(self) -> None:
