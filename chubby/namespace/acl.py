@@ -45,6 +45,7 @@ class AccessLists:
         return node is not None and principal.encode() in self._members(acl, node)
 
     def _members(self, acl: str, node: Node) -> frozenset[bytes]:
+        assert self._tree.get(f"{paths.ACL_DIRECTORY}/{acl}") is node, "parsed is what is there"
         remembered = self._parsed.get(acl)
         if remembered is None or remembered[0] is not node:
             if len(self._parsed) >= _REMEMBERED:

@@ -118,6 +118,8 @@ class Draft:
     def add(self, path: str, node: Node) -> None:
         """A new node, below a parent that is there. Raises QuotaExceeded."""
         above = paths.parent(path)
+        assert self.get(path) is None, "a name has one node"
+        assert self.get(above) is not None, "a node has a parent"
         limits = self._limits
         _check("nodes in the cell", limits.nodes, len(self._tree.nodes) + self._nodes, 1)
         _check(f"children of {quoted(above)}", limits.children, self.child_count(above), 1)
@@ -140,6 +142,7 @@ class Draft:
 
     def replace_quietly(self, path: str, node: Node) -> None:
         """The next value of a node, of which clients see nothing."""
+        assert self.require(path).instance == node.instance, "a value follows a value of the same instance"
         self._overlay[path] = node
         self.steps.append(Replace(path, node))
 
@@ -160,6 +163,7 @@ class Draft:
 
     def enter(self, path: str, node: Node, owner: LockOwner) -> None:
         """The owner opens an ephemeral that is there in the draft; a second time changes nothing."""
+        assert node.ephemeral, "only ephemerals have open-sets"
         entered = self._entered.setdefault(node.instance, {})
         if owner in entered or (self._is_old(path, node) and self._tree.has_open(path, owner)):
             return

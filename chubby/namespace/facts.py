@@ -50,6 +50,8 @@ class Facts:
 
     def outcome(self, slot: Slot, command: Command, reply: Reply) -> Outcome:
         """All of it, as the master is told."""
+        quiet = not (self.changes or self.grants or self.delays or self.orphaned or self.ended)
+        assert quiet or not (self.void or self.repeated), "void and repeated commands do nothing"
         return Outcome(
             slot=slot,
             epoch=command.epoch,

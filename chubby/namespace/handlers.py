@@ -45,6 +45,7 @@ def handle(state: State, command: Command, facts: Facts) -> Reply:
     """Carry out a command of the slot that the register names as applied."""
     body, register = command.body, state.register
     if isinstance(body, BeginEpoch):
+        assert register.epoch <= register.applied, "an epoch is the slot of its first command"
         register.epoch = register.applied
         register.master = body.master
         return Applied(register.revision)
@@ -112,6 +113,7 @@ def _end_session(state: State, session: SessionId, facts: Facts, *, died: bool) 
     for path in unsettled:
         state.locks.settle(path, facts)
     state.sessions.end(session)
+    assert not state.tree.opened_count(session) and not state.locks.book.count_of(session), "it has let go of all"
     facts.ended.append(session)
     return Applied(state.register.revision)
 
@@ -145,6 +147,7 @@ def _rotate_key(state: State, body: RotateKey) -> Reply:
     """A new current key; the one before is kept, so that what it signed is still recognised."""
     if not 0 < len(body.key) <= _KEY_LIMIT:
         return Failure(ErrorCode.BAD_ARGUMENT, f"a key has from 1 to {_KEY_LIMIT} bytes")
+    assert 1 <= len(state.register.keys) <= 2, "a current key, and the one before"
     current = state.register.keys[0]
     if body.key != current:  # a repeat must not push the previous key out
         state.register.keys = (body.key, current)

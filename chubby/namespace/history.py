@@ -51,6 +51,7 @@ class History:
         register = self._register
         for number in range(self.first, register.changes - register.limits.history):
             register.forgotten = self.table.drop(number).revision
+        assert len(self.table) <= register.limits.history, "the history is bounded"
 
     def since(self, revision: Revision) -> tuple[Change, ...] | None:
         """All changes above `revision`, oldest first; None if one of them is forgotten."""

@@ -139,6 +139,7 @@ class LockBook:
     def leave_queue(self, path: str, owner: LockOwner) -> Waiter:
         """Somebody gives up its place in the queue."""
         ticket, waiter = self._crowds[path].waiters.pop(owner)
+        assert waiter.owner == owner, "a place is its owner's"
         self.waiters.drop((path, ticket))
         discard(self._of_session, owner.session, (path, owner.handle))
         return waiter
@@ -146,6 +147,7 @@ class LockBook:
     def join(self, path: str, owner: LockOwner, delay: Duration) -> None:
         """Somebody becomes a holder."""
         holders = self._crowds[path].holders
+        assert owner not in holders, "an owner has one place"
         joined = next(reversed(holders.values())).joined + 1 if holders else 0
         holder = holders[owner] = Holder(joined, delay)
         self.holders.put((path, owner.session, owner.handle), holder)

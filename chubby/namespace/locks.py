@@ -106,6 +106,7 @@ class Locks:
             self.book.locks.put(path, row)
             if row.delayed:
                 facts.delays.append(self._delay(path, row))
+        assert not (row.delayed and crowd.holders), "a lock in lock-delay is held by nobody"
         if not row.delayed:
             self._grant(path, crowd, facts)
             if not crowd.holders and not crowd.waiters:
@@ -168,6 +169,7 @@ class Locks:
     def page(self, after: str, limit: int) -> tuple[tuple[LockInfo, ...], bool]:
         """The `limit` locks in use that follow the path `after`, in path order, and whether there are more."""
         names = self.book.paths
+        assert limit > 0, "an empty page would never end"
         start = names.bisect_right(after)
         return tuple(self.info(path) for path in names.islice(start, start + limit)), start + limit < len(names)
 
@@ -210,6 +212,7 @@ class Locks:
             elif not (mode is row.mode is LockMode.SHARED):
                 break
             self.book.join(path, owner, self.book.leave_queue(path, owner).delay)
+            assert len(crowd.holders) == 1 or mode is LockMode.SHARED, "exclusive is alone"
             node = self._node(path)
             facts.grants.append(Grant(owner, path, node.instance, mode, node.lock_generation, node.lock_token))
             granted.append(owner)
@@ -219,6 +222,7 @@ class Locks:
     def _begin_period(self, path: str, mode: LockMode) -> None:
         """From free to held: a new generation of this lock, a new token of the cell."""
         node = self._node(path)
+        assert node.lock_token <= self._register.token, "tokens come from one counter"
         self._register.token += 1
         self._tree.replace(path, with_lock(node, node.lock_generation + 1, self._register.token))
         self.book.locks.put(path, LockRow(node.instance, mode))

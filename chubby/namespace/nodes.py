@@ -84,6 +84,7 @@ class Node(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 def new_node(create: Create, acl: AclNames, *, instance: int, revision: Revision, time_ms: int) -> Node:
     """The first value of the node that `create` asks for. Raises as `merge_attributes` does."""
+    assert instance > 0, "0 names no node"
     contents = create.contents
     stat = Stat(
         kind=create.kind,
@@ -182,6 +183,7 @@ def merge_attributes(before: Attributes, changes: Mapping[str, bytes]) -> Attrib
         return before
     if "" in changes:
         raise BadArgument("an attribute has no name")
+    assert list(before) == sorted(before), "attributes are kept in the order of their names"
     merged = {**before, **changes}
     after = {name: merged[name] for name in sorted(merged) if merged[name]}
     size = attributes_size(after)

@@ -31,6 +31,7 @@ __all__ = ["reborn"]
 
 def reborn(old: State, *, cell: CellId, key: bytes, counter_floor: int, name: str | None = None) -> State:
     """The state of a new cell with the permanent nodes of `old`. `counter_floor` is unix seconds << 20."""
+    assert counter_floor >= 0, "seconds since 1970, shifted"
     before = old.register
     revision = max(before.revision, counter_floor)
     state = State(

@@ -82,6 +82,8 @@ class Sessions:
         """Begin a session under an id that no session ever had."""
         self._register.session += 1
         session = self._register.session
+        assert session not in self.table.rows, "an id is given once"
+        assert self.find(row.principal, row.nonce) is None, "the caller has looked"
         self.table.put(session, row)
         self._index_session(session, row)
         return session
@@ -90,6 +92,7 @@ class Sessions:
         """End a session and forget its replies."""
         for number in tuple(self._numbers.get(session, ())):
             self._forget(session, number)
+        assert session not in self._numbers, "no reply outlives its session"
         row = self.table.drop(session)
         self.ids.remove(session)
         del self._by_nonce[row.principal, row.nonce]
@@ -116,6 +119,7 @@ class Sessions:
     def store(self, session: SessionId, number: CallNumber, reply: StoredReply) -> None:
         """Keep the result of a call that is neither acknowledged nor stored yet."""
         assert (session, number) not in self.replies.rows, "a call has one result"
+        assert number > self.table.rows[session].acknowledged, "what is acknowledged needs no reply"
         self.replies.put((session, number), reply)
         self._numbers.setdefault(session, {})[number] = None
 

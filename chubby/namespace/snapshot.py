@@ -75,6 +75,7 @@ class MachineSnapshot:
         Each step of the iteration is some milliseconds of work at most. The same state gives the same bytes for the
         same limit.
         """
+        assert limit > 0, "a slice holds something"
         yield _ENCODER.encode(
             _Head(
                 _MAGIC,

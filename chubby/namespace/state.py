@@ -55,6 +55,8 @@ class State:
 
     def commit(self, draft: Draft, facts: Facts) -> None:
         """Let the draft come true: the tree, the locks of nodes that go, revision and history."""
+        assert draft.revision == self.register.revision + 1, "a draft is of the state it is committed to"
+        assert draft.instance >= self.register.instance, "instances only grow"
         for step in draft.steps:
             self._carry_out(step, facts)
         self.register.instance = draft.instance

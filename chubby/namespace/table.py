@@ -98,6 +98,7 @@ class Table(Generic[K, R]):
 
     def drop(self, key: K) -> R:
         """Remove and return the row, which must be there."""
+        assert len(self._marks) == len(self.rows), "a row has a mark"
         self.total -= self._marks.pop(key)
         return self.rows.pop(key)
 

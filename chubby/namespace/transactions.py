@@ -54,6 +54,7 @@ def transact(state: State, session: SessionId, transaction: Transaction, time_ms
                 TransactionResult(failed is None, register.revision, (), failed, index, Failure.of(error))
             )
     branch.finish()
+    assert len(results) == len(operations), "each operation has a result"
     state.commit(draft, facts)
     return Transacted(TransactionResult(failed is None, register.revision, tuple(results), failed))
 

@@ -62,6 +62,7 @@ class Tree:
 
     def children(self, path: str, after: str, limit: int) -> tuple[tuple[DirEntry, ...], bool]:
         """The `limit` children that follow the name `after`, in order of names, and whether there are more."""
+        assert limit > 0, "an empty page would never end"
         children = self._children.get(path)
         if children is None:
             return (), False
@@ -76,6 +77,7 @@ class Tree:
     def add(self, path: str, node: Node) -> None:
         """Enter a node that was not there; its parent is."""
         assert path not in self.nodes.rows, "a node is added once"
+        assert path == paths.ROOT or paths.parent(path) in self.nodes.rows, "a node has a parent"
         self.nodes.put(path, node)
         self._index_node(path, node)
 
@@ -108,6 +110,7 @@ class Tree:
 
     def leave(self, path: str, owner: LockOwner) -> None:
         """Take a member out of an open-set."""
+        assert self.has_open(path, owner), "only members leave"
         self.opens.drop((path, owner.session, owner.handle))
         discard(self._members, path, owner)
         discard(self._opened, owner.session, (path, owner.handle))
