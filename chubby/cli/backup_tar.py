@@ -92,13 +92,13 @@ def _member(name: str, node: Node) -> tarfile.TarInfo:
     member.mode = 0o644
     member.mtime = stat.modified_ms // 1000
     member.pax_headers = {
-        "CHUBBY.kind": stat.kind.name.lower(),
-        "CHUBBY.instance": str(stat.instance),
-        "CHUBBY.content_generation": str(stat.content_generation),
-        "CHUBBY.acl_generation": str(stat.acl_generation),
-        "CHUBBY.acl": ",".join((stat.acl.read, stat.acl.write, stat.acl.change)),
-        "CHUBBY.ephemeral": str(stat.ephemeral).lower(),
+        "SCHILY.xattr.user.chubby.kind": stat.kind.name.lower(),
+        "SCHILY.xattr.user.chubby.instance": str(stat.instance),
+        "SCHILY.xattr.user.chubby.content_generation": str(stat.content_generation),
+        "SCHILY.xattr.user.chubby.acl_generation": str(stat.acl_generation),
+        "SCHILY.xattr.user.chubby.acl": ",".join((stat.acl.read, stat.acl.write, stat.acl.change)),
+        "SCHILY.xattr.user.chubby.ephemeral": str(stat.ephemeral).lower(),
     }
     if stat.attributes:
-        member.pax_headers["CHUBBY.attributes"] = msgspec.json.encode(stat.attributes).decode()
+        member.pax_headers["SCHILY.xattr.user.chubby.attributes"] = msgspec.json.encode(stat.attributes).decode()
     return member
