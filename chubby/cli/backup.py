@@ -47,7 +47,14 @@ def backup() -> None:
 
 @backup.command()
 @click.argument("url")
-@click.option("--format", "kind", type=click.Choice(["backup", "tar"]), default="backup", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["backup", "tar"]),
+    default="backup",
+    show_default=True,
+    help="What to write: a backup that can be restored, or an archive to look into.",
+)
 @json_option
 @connection_options
 def export(connection: Connection, url: str, kind: str, as_json: bool) -> None:

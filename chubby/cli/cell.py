@@ -9,6 +9,7 @@ from rich.console import Console
 
 from chubby.cli.cell_start import directories_of, format_if_new, start
 from chubby.cli.exits import NO
+from chubby.cli.program import LazyGroup
 from chubby.config.load import load_cell
 from chubby.daemon.founding import format_replica
 from chubby.storage.directory import DataDirectory
@@ -29,7 +30,7 @@ DATA_OPTION = click.option(
 )
 
 
-@click.group()
+@click.group(cls=LazyGroup, places={"recover": "chubby.cli.recover:recover"})
 def cell() -> None:
     """Start, format and recover cells on this machine."""
 

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -58,8 +58,20 @@ class Command:
         while self.group_lives:
             await asyncio.sleep(POLL)
 
+    def on_suspended(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when the command was stopped from the terminal; to be asked for once."""
+
+        def look() -> None:
+            with contextlib.suppress(ChildProcessError):
+                change = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG)
+                if change is not None and change.si_status == signal.SIGTSTP:
+                    callback()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, look)
+
     def close(self) -> None:
         """After the end: dismiss the guardian, take the terminal back."""
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
         assert self._guardian.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._guardian.stdin.write(f"{guardian.DONE}\n".encode())

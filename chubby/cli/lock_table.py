@@ -16,6 +16,7 @@ once the lock is gone::
 | LOST        | the session has expired, the node is gone, or we slept through the lease: not ours any more  |
 | END         | somebody asks the wrapper to end (SIGINT, SIGTERM, SIGHUP): passed on to the command         |
 | OTHER       | any other signal sent to the wrapper: passed on as well                                      |
+| SUSPENDED   | the terminal has stopped it (Ctrl-Z): continued, for who holds a lock cannot be put aside    |
 | KILL_DUE    | the command was given its time to end, and has not                                           |
 | GONE        | the command has ended (once it has to end: its whole process group has)                      |
 
@@ -50,6 +51,7 @@ class Happening(enum.Enum):
     LOST = "lost"
     END = "asked to end"
     OTHER = "other signal"
+    SUSPENDED = "suspended"
     KILL_DUE = "kill due"
     GONE = "gone"
 
@@ -82,6 +84,7 @@ STEPS: Final[dict[tuple[CommandState, Happening], Step]] = {
     (_RUN, Happening.LOST): Step(_ENDING, _END_IT),
     (_RUN, Happening.END): Step(_RUN, (Act.PASS_ON,)),
     (_RUN, Happening.OTHER): Step(_RUN, (Act.PASS_ON,)),
+    (_RUN, Happening.SUSPENDED): Step(_RUN, (Act.CONTINUE,)),
     (_RUN, Happening.KILL_DUE): Step(_RUN),
     (_RUN, Happening.GONE): Step(_ENDED),
     (_FROZEN, Happening.JEOPARDY): Step(_FROZEN),
@@ -89,6 +92,7 @@ STEPS: Final[dict[tuple[CommandState, Happening], Step]] = {
     (_FROZEN, Happening.LOST): Step(_ENDING, _END_IT),
     (_FROZEN, Happening.END): Step(_ENDING, (Act.PASS_ON, Act.CONTINUE, Act.ARM)),
     (_FROZEN, Happening.OTHER): Step(_FROZEN, (Act.PASS_ON,)),
+    (_FROZEN, Happening.SUSPENDED): Step(_FROZEN),
     (_FROZEN, Happening.KILL_DUE): Step(_FROZEN),
     (_FROZEN, Happening.GONE): Step(_ENDED),
     (_ENDING, Happening.JEOPARDY): Step(_ENDING),
@@ -96,6 +100,7 @@ STEPS: Final[dict[tuple[CommandState, Happening], Step]] = {
     (_ENDING, Happening.LOST): Step(_ENDING),
     (_ENDING, Happening.END): Step(_ENDING, (Act.PASS_ON,)),
     (_ENDING, Happening.OTHER): Step(_ENDING, (Act.PASS_ON,)),
+    (_ENDING, Happening.SUSPENDED): Step(_ENDING, (Act.CONTINUE,)),
     (_ENDING, Happening.KILL_DUE): Step(_KILLED, (Act.KILL,)),
     (_ENDING, Happening.GONE): Step(_ENDED),
     **{(_KILLED, happening): Step(_KILLED) for happening in Happening},

@@ -11,6 +11,7 @@ from chubby.cli.program import Program
 
 COMMANDS: Final = {
     "acl": "chubby.cli.acl:acl",
+    "backup": "chubby.cli.backup:backup",
     "cat": "chubby.cli.reading:cat_command",
     "cell": "chubby.cli.cell:cell",
     "check-sequencer": "chubby.cli.operating:check_sequencer_command",

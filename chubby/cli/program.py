@@ -20,35 +20,29 @@ from chubby.errors import ChubbyError
 _GRPC_VERBOSITY = "GRPC_VERBOSITY"
 
 
-class Program(click.Group):
-    """A group whose commands return an exit code (None: 0), and are loaded when they are asked for.
-
-    `places` says where each is, as `module:name`.
-    """
+class LazyGroup(click.Group):
+    """A group some of whose commands are loaded when they are asked for: `places` says where, as `module:name`."""
 
     def __init__(self, *args: Any, places: Mapping[str, str], **options: Any) -> None:
         super().__init__(*args, **options)
         self._places = places
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the command. Whoever reads our output may have seen enough: that ends it, and is no error."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            return _unread()
-
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands."""
-        return sorted(self._places)
+        return sorted({*super().list_commands(ctx), *self._places})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load a command."""
+        """The command, loaded now if need be."""
         if cmd_name not in self._places:
-            return None
+            return super().get_command(ctx, cmd_name)
         module, _, name = self._places[cmd_name].partition(":")
         command = vars(importlib.import_module(module))[name]
         assert isinstance(command, click.Command)
         return command
+
+
+class Program(LazyGroup):
+    """The outermost group: its commands return an exit code (None: 0)."""
 
     def main(self, *args: object, **options: object) -> NoReturn:
         """Run the command line and leave the process with its exit code."""
@@ -58,6 +52,13 @@ class Program(click.Group):
             os.putenv(_GRPC_VERBOSITY, "ERROR")  # behind the back of os.environ: no command that we run inherits it
         run: Callable[..., object] = super().main
         sys.exit(_guarded(lambda: run(*args, **options)))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. Whoever reads our output may have seen enough: that ends it, and is no error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return _unread()
 
 
 def examples(*lines: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
@@ -36,6 +37,9 @@ class Group(Protocol):
 
     async def wait_for_group(self) -> None:
         """Until nothing of the group is left."""
+
+    def on_suspended(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when the command was stopped from the terminal."""
 
 
 class Tenure(Protocol):
@@ -80,6 +84,7 @@ class Supervisor:
         helpers = [loop.create_task(self._watch_lease()), loop.create_task(self._follow_tenure())]
         for helper in helpers:
             helper.add_done_callback(self._blind)
+        self._group.on_suspended(lambda: self.happen(Happening.SUSPENDED))
         try:
             return Outcome(await self._end(), self._lost)
         finally:

@@ -55,6 +55,12 @@ def test_whatever_ends_is_ended(state: CommandState) -> None:
     assert follow(state, Happening.GONE) == Step(CommandState.ENDED)
 
 
+def test_ctrl_z_puts_no_lock_aside() -> None:
+    """Whoever is stopped from the terminal continues, unless it is frozen: then only SAFE continues it."""
+    assert follow(CommandState.RUNNING, Happening.SUSPENDED) == Step(CommandState.RUNNING, (Act.CONTINUE,))
+    assert follow(CommandState.FROZEN, Happening.SUSPENDED) == Step(CommandState.FROZEN)
+
+
 @given(HAPPENINGS)
 def test_nothing_is_signalled_after_the_end(happenings: list[Happening]) -> None:
     """A process number that is free may be somebody else's."""

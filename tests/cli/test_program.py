@@ -31,7 +31,7 @@ def leaves() -> list[list[str]]:
     for name in COMMANDS:
         command = chubby.get_command(click.Context(chubby), name)
         assert command is not None
-        below = list(command.commands) if isinstance(command, click.Group) else []
+        below = command.list_commands(click.Context(command)) if isinstance(command, click.Group) else []
         found += [[name, each] for each in below] or [[name]]
     return found
 

@@ -1,0 +1,199 @@
+"""`chubby cell`: formatting, and one real replica from start to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chubby.cli import exits
+from chubby.cli.main import chubby
+from chubby.config.load import load_cell
+from chubby.daemon.founding import first_incarnation
+from chubby.storage.directory import Condition, DataDirectory
+from chubby.storage.files import OsFiles
+
+LIMIT = 60.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody uses."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A cell of three replicas below `tmp_path`."""
+    ports = free_ports(6)
+    replicas = [
+        f'{{id = {number}, peer = "127.0.0.1:{ports[2 * number - 2]}", client = "127.0.0.1:{ports[2 * number - 1]}"}}'
+        for number in (1, 2, 3)
+    ]
+    file = tmp_path / "three.toml"
+    file.write_text(
+        f'[cell]\nname = "three"\nreplicas = [{", ".join(replicas)}]\n[storage]\ndirectory = "{tmp_path}/data"\n'
+    )
+    return file
+
+
+def typed(*arguments: str) -> Result:
+    """Run `chubby cell` with these arguments."""
+    return CliRunner().invoke(chubby, ["cell", *arguments])
+
+
+def condition(directory: Path, replica: int) -> Condition:
+    """What a data directory holds."""
+    with DataDirectory(OsFiles(str(directory)), replica) as opened:
+        return opened.inspect().condition
+
+
+def test_format_makes_all_directories_of_one_cell(config: Path, tmp_path: Path) -> None:
+    """DESIGN §3: formatting is explicit; the second time nothing is touched."""
+    result = typed("format", "--config", str(config))
+    assert result.exit_code == exits.OK
+    assert result.output.startswith("formatted cell three, number 0x")
+    cell = int(result.output.split()[-1], 0)
+    for number in (1, 2, 3):
+        with DataDirectory(OsFiles(str(tmp_path / "data" / f"replica-{number}")), number) as directory:
+            opened = directory.open()
+            assert opened.identity.cell == cell
+            assert opened.identity.incarnation == first_incarnation(cell, number)
+    again = typed("format", "--config", str(config))
+    assert (again.exit_code, again.stdout) == (exits.NO, "")
+    assert again.stderr == "chubby: some data directory is not empty; nothing was formatted\n"
+
+
+def test_one_lost_directory_is_never_formatted_with_the_others(config: Path, tmp_path: Path) -> None:
+    """DESIGN §3 Incarnations: an empty directory among others is a lost disk, and an empty directory never votes."""
+    data = tmp_path / "elsewhere"
+    assert typed("format", "--config", str(config), "--data", str(data)).exit_code == exits.OK
+    for file in sorted((data / "replica-2").rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    assert typed("format", "--config", str(config), "--data", str(data)).exit_code == exits.NO
+    assert condition(data / "replica-2", 2) is Condition.EMPTY
+
+
+def test_format_of_one_replica_on_its_machine(config: Path, tmp_path: Path) -> None:
+    """A common number, given to each."""
+    for number in (1, 2):
+        result = typed("format", "--config", str(config), "--replica", str(number), "--cell-id", "0x2a")
+        assert result.exit_code == exits.OK and "number 0x2a" in result.output
+        assert condition(tmp_path / "data" / f"replica-{number}", number) is not Condition.EMPTY
+    assert not (tmp_path / "data" / "replica-3").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--replica", "1"], "--replica needs --cell-id"),
+        (["--replica", "9", "--cell-id", "1"], "has no replica 9"),
+        (["--replica", "1", "--cell-id", "x"], "is not a number"),
+        (["--replica", "1", "--cell-id", "0"], "between 1 and 2^63 - 1"),
+    ],
+)
+def test_format_refuses(config: Path, arguments: list[str], complaint: str) -> None:
+    """With what is missing."""
+    result = typed("format", "--config", str(config), *arguments)
+    assert result.exit_code == exits.USAGE and complaint in result.stderr
+
+
+def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:
+    """78, and the file's name."""
+    result = typed("start", "--config", str(tmp_path / "none.toml"))
+    assert result.exit_code == exits.CONFIG and "none.toml" in result.stderr
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Path:
+    """A cell of one replica."""
+    peer, client = free_ports(2)
+    file = tmp_path / "single.toml"
+    file.write_text(
+        f'[cell]\nname = "single"\nreplicas = [{{id = 1, peer = "127.0.0.1:{peer}", client = "127.0.0.1:{client}"}}]\n'
+    )
+    assert load_cell(file).name == "single"
+    return file
+
+
+@pytest.fixture
+def running(single: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """`chubby cell start` of it, until the test ends."""
+    command = [
+        sys.executable,
+        "-m",
+        "chubby.cli",
+        "cell",
+        "start",
+        "--config",
+        str(single),
+        "--data",
+        str(tmp_path / "d"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    yield process
+    process.kill()
+    process.communicate(timeout=LIMIT)
+
+
+def lines_until(process: subprocess.Popen[str], text: str) -> list[str]:
+    """Lines of output up to the one that contains `text`."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    while not lines or text not in lines[-1]:
+        line = process.stdout.readline()
+        assert line, f"ended before saying {text!r}: {lines}"
+        lines.append(line)
+    return lines
+
+
+def chubby_at(single: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `chubby` against the cell."""
+    command = [sys.executable, "-m", "chubby.cli", *arguments, "--config", str(single)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+
+
+def test_a_cell_from_start_to_stop(running: subprocess.Popen[str], single: Path) -> None:
+    """Formatted, started, served, shown line by line when piped, stopped by SIGINT with nothing left behind."""
+    lines = lines_until(running, "replica 1 (pid")
+    replica = int(lines[-1].split("pid ")[1].split(")")[0])
+    lines_until(running, ": master\n")
+    assert lines[0].startswith("formatted a new cell single")
+    assert chubby_at(single, "put", "/svc/addr", "10.0.0.7:80").returncode == exits.OK
+    read = chubby_at(single, "cat", "/ls/local/svc/addr")
+    assert (read.returncode, read.stdout, read.stderr) == (exits.OK, "10.0.0.7:80", "")
+    shape = json.loads(chubby_at(single, "status", "--json").stdout)
+    assert (shape["cell"], shape["master"], shape["margin"], shape["serving"]) == ("single", 1, 0, True)
+    running.send_signal(signal.SIGINT)
+    output, _ = running.communicate(timeout=LIMIT)
+    assert running.returncode == 0
+    assert output.splitlines()[-1] == "stopping all replicas"
+    with pytest.raises(ProcessLookupError):
+        os.kill(replica, 0)
+    assert chubby_at(single, "status", "--timeout", "5").returncode == exits.UNAVAILABLE
+
+
+def test_replicas_do_not_outlive_a_killed_parent(running: subprocess.Popen[str]) -> None:
+    """However it is killed."""
+    line = lines_until(running, "replica 1 (pid")[-1]
+    replica = int(line.split("pid ")[1].split(")")[0])
+    lines_until(running, ": master\n")
+    pidfd = os.pidfd_open(replica)
+    try:
+        running.kill()
+        ended, _, _ = select.select([pidfd], [], [], LIMIT)
+        assert ended
+    finally:
+        os.close(pidfd)
