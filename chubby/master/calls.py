@@ -186,12 +186,13 @@ class Calls:
             return
         session, call = pending.session, pending.call
         verb = VERBS[type(call)]
+        # Of a repeat too: by its handle a waiting acquire is found when its lock is granted.
+        self._occupy(pending, verb.footprint(self._desk, session, call))
         stored = self._desk.machine.reply(session.id, pending.number)
         if stored is not None:
             self._desk.counters.calls_repeated += 1
             self._take(pending, verb.settle(self._desk, session, call, stored), at, repeated=True)
             return
-        self._occupy(pending, verb.footprint(self._desk, session, call))
         blocker = session.order.blocker(pending)
         if blocker is not None:
             blocker.followers.append(pending)
