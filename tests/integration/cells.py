@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +17,17 @@ from typing import TypeVar
 
 import grpc
 
+import chubby
+from chubby.cli import launch
 from chubby.cli.cell_start import directories_of, format_if_new
 from chubby.config.cell import CellConfig
 from chubby.config.load import load_cell
+from chubby.paxos.configuration import Identity
+from chubby.paxos.ready import Role
+from chubby.storage.directory import CURRENT
+from chubby.storage.files import OsFiles
+from chubby.storage.life import read_identity
+from chubby.storage.places import Within
 from chubby.types.identity import ReplicaId
 from chubby.types.status import CellStatus
 from chubby.wire import chubby_pb2 as pb
@@ -25,8 +35,25 @@ from chubby.wire.chubby_pb2_grpc import CellStub
 from chubby.wire.codec_status import decode_status
 
 T = TypeVar("T")
-PATIENCE = 60.0
+PATIENCE = 90.0
 """Seconds that a condition may take to come true on a loaded machine."""
+SESSION_LEASE = 4.0
+"""Seconds, of a cell with `SHORT_LEASES`."""
+SHORT_LEASES = """
+[timing]
+session_lease = "4s"
+session_lease_maximum = "4s"
+cache_lease = "2s"
+cache_lease_maximum = "2s"
+grace_period = "40s"
+"""
+"""TOML for tests that wait for a session to die."""
+ROOT = Path(__file__).resolve().parents[2]
+"""Where the checkout is: child processes run there."""
+
+_PORTS = range(18_000, 32_000)
+"""Below what kernels give to outgoing connections: a port that is free stays free until we listen on it."""
+_never = threading.Event()
 
 
 def wait_for(condition: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
@@ -39,119 +66,205 @@ def wait_for(condition: Callable[[], T | None], what: str, patience: float = PAT
             return result
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {patience} s for {what}")
-        time.sleep(pause)
+        _never.wait(pause)
         pause = min(pause * 1.5, 0.2)
 
 
 def free_ports(count: int) -> list[int]:
     """Ports nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
+    sockets: list[socket.socket] = []
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
+        while len(sockets) < count:
+            candidate = socket.socket()
+            try:
+                candidate.bind(("127.0.0.1", random.choice(_PORTS)))
+            except OSError:
+                candidate.close()
+            else:
+                sockets.append(candidate)
         return [each.getsockname()[1] for each in sockets]
     finally:
         for each in sockets:
             each.close()
 
 
-class Cell:
-    """Replicas as processes. `config` is a file of its own with free ports."""
+def bound_to_us(*arguments: str) -> list[str]:
+    """The command line of a Python child that gets SIGTERM when this process dies, however it dies."""
+    return [*launch.PYTHON, str(Path(launch.__file__)), str(os.getpid()), sys.executable, *arguments]
 
-    def __init__(self, directory: Path, replicas: int = 5, extra: str = "") -> None:
-        """Formatted, nothing started. `extra` is TOML added to the configuration."""
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process, and it is more than the remains of one."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Cell:
+    """Replicas as processes. `file` is its configuration, with ports of its own."""
+
+    def __init__(self, directory: Path, replicas: int = 5, extra: str = "", formatted: bool = True) -> None:
+        """Nothing started. `extra` is TOML added to the configuration."""
         self.directory = directory
+        self.extra = extra
         ports = free_ports(2 * replicas)
-        lines = ['[cell]\nname = "test"\n', f'[storage]\ndirectory = "{directory / "data"}"\n', extra]
-        for index in range(replicas):
-            peer, client = ports[2 * index], ports[2 * index + 1]
-            lines.append(
-                f'[[cell.replicas]]\nid = {index + 1}\npeer = "127.0.0.1:{peer}"\nclient = "127.0.0.1:{client}"\n'
-            )
+        self.members = {
+            index + 1: (f"127.0.0.1:{ports[2 * index]}", f"127.0.0.1:{ports[2 * index + 1]}")
+            for index in range(replicas)
+        }
         self.file = directory / "cell.toml"
+        self.write_configuration()
+        self.data = directories_of(self.config, None)
+        if formatted:
+            format_if_new(self.config, self.data)
+        self.processes: dict[ReplicaId, subprocess.Popen[bytes]] = {}
+        self._channels: dict[str, grpc.Channel] = {}
+
+    def write_configuration(self) -> None:
+        """Write the file anew, after a change of `members` (each has an address for replicas and one for clients)."""
+        lines = ['[cell]\nname = "test"\n', f'[storage]\ndirectory = "{self.directory / "data"}"\n', self.extra]
+        for number, (peer, client) in self.members.items():
+            lines.append(f'[[cell.replicas]]\nid = {number}\npeer = "{peer}"\nclient = "{client}"\n')
         self.file.write_text("\n".join(lines))
         self.config: CellConfig = load_cell(self.file)
-        self.data = directories_of(self.config, None)
-        format_if_new(self.config, self.data)
-        self.processes: dict[ReplicaId, subprocess.Popen[bytes]] = {}
-        self._channels: dict[ReplicaId, grpc.Channel] = {}
 
     @property
     def addresses(self) -> list[str]:
         """Where clients may ask."""
         return list(self.config.client_addresses)
 
+    def connect(
+        self, *, timeout: float | None = PATIENCE, call_timeout: float | None = PATIENCE, caching: bool = True
+    ) -> chubby.Session:
+        """A session with this cell."""
+        return chubby.connect(
+            "/ls/test", addresses=self.addresses, timeout=timeout, call_timeout=call_timeout, caching=caching
+        )
+
+    # ----------------------------------------------------------------------------------------------------- processes
+
     def start(self, *replicas: ReplicaId) -> None:
         """Start these, or all that do not run."""
-        for replica in replicas or tuple(each.id for each in self.config.replicas):
+        for replica in replicas or tuple(self.members):
             if replica in self.processes:
                 continue
-            log = (self.directory / f"replica-{replica}.log").open("ab")
-            with log:
+            with self.log_file(replica).open("ab") as log:
                 self.processes[replica] = subprocess.Popen(
-                    [sys.executable, "-m", "chubby.daemon", "--config", str(self.file), "--replica", str(replica)],
+                    bound_to_us("-m", "chubby.daemon", "--config", str(self.file), "--replica", str(replica)),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                 )
 
-    def kill(self, replica: ReplicaId, number: int = signal.SIGKILL) -> None:
-        """Send a signal and wait for the end."""
-        process = self.processes.pop(replica)
-        process.send_signal(number)
-        process.wait(PATIENCE)
+    def kill(self, *replicas: ReplicaId, number: int = signal.SIGKILL) -> None:
+        """Send a signal to these at once, and wait for their end."""
+        ending = [self.processes.pop(replica) for replica in replicas]
+        for process in ending:
+            process.send_signal(number)
+        for process in ending:
+            process.wait(PATIENCE)
 
     def signal(self, replica: ReplicaId, number: int) -> None:
         """Send a signal, as SIGSTOP."""
-        os.kill(self.processes[replica].pid, number)
+        self.processes[replica].send_signal(number)
 
     def stop(self) -> None:
-        """End all processes."""
+        """End all processes. Fails if one needs force."""
         for channel in self._channels.values():
             channel.close()
         self._channels.clear()
         for process in self.processes.values():
             process.send_signal(signal.SIGCONT)
             process.terminate()
-        for process in self.processes.values():
+        stubborn = []
+        for replica, process in self.processes.items():
             try:
-                process.wait(20)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+                stubborn.append(replica)
         self.processes.clear()
+        assert not stubborn, f"replicas {stubborn} did not stop when asked to"
+
+    # -------------------------------------------------------------------------------------------------- what is seen
 
     def status(self, replica: ReplicaId) -> CellStatus | None:
         """What a replica says, None if it does not answer."""
-        if replica not in self._channels:
-            address = self.config.replica(replica)
-            assert address is not None
+        address = self.members[replica][1]
+        if address not in self._channels:
             options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 300)]
-            self._channels[replica] = grpc.insecure_channel(address.client, options=options)
+            self._channels[address] = grpc.insecure_channel(address, options=options)
         try:
-            return decode_status(CellStub(self._channels[replica]).Status(pb.StatusRequest(), timeout=2))
+            return decode_status(CellStub(self._channels[address]).Status(pb.StatusRequest(), timeout=2))
         except grpc.RpcError:
             return None
 
-    def master(self) -> ReplicaId | None:
-        """Who says of itself that it is master under a live lease."""
+    def master_status(self) -> CellStatus | None:
+        """The status of the one that says of itself that it is master under a live lease."""
         for replica in list(self.processes):
             status = self.status(replica)
             if status is not None and status.master == replica and status.lease_left > 0:
-                return replica
+                return status
         return None
 
     def wait_master(self, unlike: ReplicaId | None = None) -> ReplicaId:
         """The master, once there is one (other than `unlike`)."""
-        return wait_for(lambda: (m := self.master()) and (m if m != unlike else None), "a master")
+
+        def master() -> ReplicaId | None:
+            status = self.master_status()
+            return status.master if status is not None and status.master != unlike else None
+
+        return wait_for(master, "a master")
+
+    def wait_whole(self) -> ReplicaId:
+        """Until all replicas vote and none is behind, in the master's words and their own; returns the master."""
+
+        def whole() -> ReplicaId | None:
+            status = self.master_status()
+            if status is None or status.margin != (len(self.members) - 1) // 2:
+                return None
+            roles = {each.replica: each.role for each in status.replicas}
+            if roles.keys() != self.members.keys() or Role.LEARNER.value in roles.values():
+                return None
+            own = [self.status(replica) for replica in self.members]
+            return status.master if all(each is not None and each.applied >= status.applied for each in own) else None
+
+        return wait_for(whole, "a cell without a gap")
+
+    def heal(self) -> ReplicaId:
+        """Start what does not run, and wait until the cell is whole; returns the master."""
+        self.processes = {replica: each for replica, each in self.processes.items() if each.poll() is None}
+        self.start()
+        return self.wait_whole()
+
+    def followers(self) -> list[ReplicaId]:
+        """Everyone but the master, of a cell that has one."""
+        master = self.wait_master()
+        return [replica for replica in self.members if replica != master]
+
+    def identity(self, replica: ReplicaId) -> Identity:
+        """Who the data directory says it belongs to: cell, replica, incarnation."""
+        return read_identity(Within(OsFiles(str(self.data[replica])), CURRENT))
+
+    def log_file(self, replica: ReplicaId) -> Path:
+        """Where the output of a replica goes."""
+        return self.directory / f"replica-{replica}.log"
 
     def log(self, replica: ReplicaId) -> str:
         """What a replica has logged."""
-        return (self.directory / f"replica-{replica}.log").read_text(errors="replace")
+        return self.log_file(replica).read_text(errors="replace")
+
+    def show_logs(self) -> None:
+        """Print the end of each log: what one wants to see when a test has failed."""
+        for replica in self.members:
+            if self.log_file(replica).exists():
+                print(f"--- replica {replica}\n{self.log(replica)[-4000:]}")
 
 
 @contextmanager
-def running_cell(directory: Path, replicas: int = 5, extra: str = "") -> Iterator[Cell]:
+def running_cell(directory: Path, replicas: int = 5, extra: str = SHORT_LEASES) -> Iterator[Cell]:
     """A started cell with a master; on failure its logs are printed."""
     cell = Cell(directory, replicas, extra)
     try:
@@ -159,9 +272,7 @@ def running_cell(directory: Path, replicas: int = 5, extra: str = "") -> Iterato
         cell.wait_master()
         yield cell
     except BaseException:
-        for replica in cell.config.replicas:
-            path = directory / f"replica-{replica.id}.log"
-            print(f"--- {path.name}\n{path.read_text(errors='replace')[-4000:] if path.exists() else ''}")
+        cell.show_logs()
         raise
     finally:
         cell.stop()
