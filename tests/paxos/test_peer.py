@@ -8,6 +8,7 @@ from chubby.paxos.configuration import Configuration, Member
 from chubby.paxos.messages import (
     NO_BALLOT,
     Accept,
+    Accepted,
     Ballot,
     Canvass,
     Commit,
@@ -292,6 +293,20 @@ def test_a_nacked_master_speaks_in_its_old_ballot_until_the_new_one_is_durable()
     bench.sent.clear()
     bench.tick(100 * MILLISECOND, [1])
     assert {message.ballot for _, _, message in bench.sent if isinstance(message, Heartbeat)} == {ballot(51)}
+
+
+def test_a_commit_goes_out_under_the_ballot_that_chose() -> None:
+    """A vote and a refusal come in one step: what the vote made chosen is told in the name of its own ballot."""
+    bench = Bench()
+    bench.elect(1)
+    first = bench.peer(1).status(bench.now).ballot
+    bench.propose(1, "a")
+    bench.persist(1)
+    bench.sent.clear()
+    bench.peer(1).receive(2, Accepted(first, 102, (1,), 0, bench.now, SECOND), bench.now)
+    bench.peer(1).receive(3, Nack(first, 103, NackReason.BALLOT, ballot(50, 3), 0, 0), bench.now)
+    bench.drain(1)
+    assert [message for _, _, message in bench.sent] == [Commit(first, 1)] * 2
 
 
 def test_a_nack_without_a_lease_ends_the_office() -> None:
