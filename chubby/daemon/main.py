@@ -21,7 +21,7 @@ from chubby.config.cell import CellConfig
 from chubby.config.load import load_cell
 from chubby.daemon.node import Ending
 from chubby.daemon.serve import Service
-from chubby.errors import ChubbyError, ConfigError, StorageFailed
+from chubby.errors import ConfigError, StorageFailed
 from chubby.storage.directory import DataDirectory
 from chubby.storage.files import OsFiles
 from chubby.types.identity import ReplicaId
@@ -74,7 +74,8 @@ def run(config_file: Path, replica: ReplicaId, data: Path | None) -> int:
         return _complain(error, EXIT_CONFIG)
     except (StorageFailed, OSError) as error:
         return _complain(error, EXIT_STORAGE)
-    except ChubbyError as error:
+    except Exception as error:
+        logging.getLogger(__name__).exception("a bug; please report it")
         return _complain(error, EXIT_BUG)
     if ending is Ending.EXPELLED:
         print(f"chubbyd: replica {replica} is no member of its cell any more", file=sys.stderr)

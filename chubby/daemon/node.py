@@ -11,11 +11,12 @@ bytes and before the state").
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import logging
 import random
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -159,13 +160,23 @@ class Node:
         if not self._ended.done():
             self._ended.set_exception(error)
 
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """What the core raises is a bug, and its state is not to be trusted any more: stop rather than guess."""
+        try:
+            yield
+        except Exception as error:
+            logger.exception("a bug in the core")
+            self._fail(error)
+
     # --- inputs --------------------------------------------------------------------------------------------------
 
     def attach(self, principal: str, stream: Stream) -> StreamId:
         """A client's stream begins."""
         self._next_stream += 1
         self.streams[self._next_stream] = stream
-        self.replica.attach(self._next_stream, principal, clock.now())
+        with self._guarded():
+            self.replica.attach(self._next_stream, principal, clock.now())
         self._stir()
         return self._next_stream
 
@@ -173,25 +184,29 @@ class Node:
         """A client's frames are here."""
         now = clock.now()
         if stream in self.streams:
-            for frame in frames:
-                self.replica.receive_frame(stream, frame, now)
+            with self._guarded():
+                for frame in frames:
+                    self.replica.receive_frame(stream, frame, now)
             self._stir()
 
     def detach(self, stream: StreamId) -> None:
         """A client's connection is gone."""
         if self.streams.pop(stream, None) is not None:
-            self.replica.detach(stream, clock.now())
+            with self._guarded():
+                self.replica.detach(stream, clock.now())
             self._stir()
 
     def _on_message(self, sender: ReplicaId, message: LinkMessage) -> None:
         if not self._closing:
-            self.replica.receive(sender, message, clock.now())
+            with self._guarded():
+                self.replica.receive(sender, message, clock.now())
             self._stir()
 
     def _on_persisted(self, number: int, gated: tuple[Letter, ...]) -> None:
         if self._closing:
             return
-        self.replica.persisted(number, clock.now())
+        with self._guarded():
+            self.replica.persisted(number, clock.now())
         self._send(gated)
         self._worker.start(self._vault.tend())
         self._stir()
@@ -209,7 +224,8 @@ class Node:
 
     def _tick(self) -> None:
         if not self._closing:
-            self.replica.tick(clock.now())
+            with self._guarded():
+                self.replica.tick(clock.now())
             self._stir()
 
     # --- the pump ------------------------------------------------------------------------------------------------
@@ -223,14 +239,10 @@ class Node:
         self._pumping = False
         if self._closing:
             return
-        try:
-            while (step := self.replica.step(clock.now())) is not None:
+        with self._guarded():
+            while not self._closing and (step := self.replica.step(clock.now())) is not None:
                 self._carry_out(step)
-        except Exception as error:
-            logger.exception("a bug in the core")
-            self._fail(error)
-            return
-        self._set_timer()
+            self._set_timer()
 
     def _set_timer(self) -> None:
         due = self.replica.wake_at
