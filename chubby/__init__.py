@@ -8,7 +8,7 @@
             handle.set_contents(b"10.0.0.7:8080")
             sequencer = handle.get_sequencer()                   # bytes to pass on; .token is the number
 
-Everything here is loaded when it is first used: `import chubby` brings nothing in. What there is:
+Everything is loaded when it is first used: `import chubby` itself brings nothing in. What there is:
 
 | names                                                         | what they are                                       |
 |---------------------------------------------------------------|-----------------------------------------------------|
