@@ -48,7 +48,6 @@ class Candidate:
         """Until the command runs."""
         wait_for(lambda: self.runs, f"{self.name} to run its command")
 
-
     def wait_gone(self) -> None:
         """Until the command has ended, as it does when its wrapper is killed."""
         wait_for(lambda: not alive(self.pid), f"the end of {self.name}'s command")
