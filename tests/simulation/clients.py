@@ -11,7 +11,7 @@ from chubby.client.session_core import SessionCore
 from chubby.client.state import SessionState
 from chubby.types.calls import Call
 from chubby.types.events import Event
-from chubby.types.identity import CallNumber, HandleNumber
+from chubby.types.identity import CallNumber, Epoch, HandleNumber
 from chubby.types.results import Answer
 from chubby.types.stream import ClientFrame, ServerFrame
 from chubby.types.time import MILLISECOND, NEVER, SECOND, Duration, Instant
@@ -161,8 +161,24 @@ class ClientHost:
             self.core.disconnected(stream, self.clock.now())
         else:
             self._host, self._stream_there = host, there
+            self._follow_another(host)
             self.core.connected(stream, self.clock.now())
         self._drain()
+
+    def _follow_another(self, master: ReplicaHost | None) -> None:
+        """Keep an idle watch on one other replica, which tells of a new epoch at once (DESIGN §6)."""
+        others = [host for host in self.hosts.values() if host is not master and host.running]
+        for host in self.hosts.values():
+            host.followers = [each for each in host.followers if each[0] != self.place]
+        if others:
+            self.chance.choice(others).followers.append((self.place, self._heard))
+
+    def _heard(self, epoch: Epoch, address: str) -> None:
+        def hear() -> None:
+            self.core.located(epoch, address, self.clock.now())
+            self._drain()
+
+        self._when_awake(hear)
 
     def _locate(self) -> ReplicaHost | None:
         """Ask all replicas in parallel; the highest epoch wins."""

@@ -23,7 +23,7 @@ from chubby.storage.directory import Condition, DataDirectory
 from chubby.storage.life import OpenedDirectory
 from chubby.storage.snapshot_format import SnapshotHeader
 from chubby.storage.snapshot_writer import ChunkSink
-from chubby.types.identity import CellId, ReplicaId
+from chubby.types.identity import CellId, Epoch, ReplicaId
 from chubby.types.stream import ClientFrame, ServerFrame
 from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration, Instant
 from tests.simulation.network import Network
@@ -66,6 +66,8 @@ class ReplicaHost:
         self.fsync: Duration = 150 * MICROSECOND
         self.paused_until: Instant = 0
         self.chance = random.Random(world.random.getrandbits(64))
+        self.followers: list[tuple[str, Callable[[Epoch, str], None]]] = []
+        """Clients that watch this replica for news of the master (`Follow`): where they are, and whom to tell."""
         self.observe: Callable[[ReplicaHost], None] = lambda host: None
         self._cell = cell
         self._life = 0
@@ -178,6 +180,7 @@ class ReplicaHost:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.followers.clear()
         connections, self._connections = self._connections, {}
         for connection in connections.values():
             connection.end()
@@ -318,8 +321,17 @@ class ReplicaHost:
                 self.world.after(self.fsync, partial(self._store_chunk, self._life, request))
         if step.snapshot is not None:
             self.world.after(20 * self.fsync, partial(self._write_snapshot, self._life, step.snapshot))
+        if step.moved:
+            self._tell_followers()
         if step.halt is not None:
             self._halt(step.halt)
+
+    def _tell_followers(self) -> None:
+        assert self.replica is not None
+        member, epoch = self.replica.location()
+        if member is not None:
+            for place, tell in self.followers:
+                self.network.in_order(self.place, place, partial(tell, epoch, member.client_address))
 
     @property
     def replica_is_master(self) -> bool:
