@@ -105,7 +105,7 @@ class Cell:
     """Replicas as processes. `file` is its configuration, with ports of its own."""
 
     def __init__(self, directory: Path, replicas: int = 5, extra: str = "", formatted: bool = True) -> None:
-        """Nothing started. `extra` is TOML added to the configuration."""
+        """Nothing started. `extra` is TOML added to the configuration: keys of [storage], then other tables."""
         self.directory = directory
         self.extra = extra
         ports = free_ports(2 * replicas)

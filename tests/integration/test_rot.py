@@ -6,7 +6,7 @@ A log that grows by 8 MiB makes a snapshot here, so that there are two to rot.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from tests.integration.cells import SHORT_LEASES, Cell, running_cell, wait_for
 
 BIG = "/ls/test/big"
 KIBIBYTE = 1024
-SMALL_LOG = SHORT_LEASES + '\n[storage]\nsnapshot_log_bytes = "8MiB"\n'
+SMALL_LOG = 'snapshot_log_bytes = "8MiB"\n' + SHORT_LEASES
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +47,14 @@ def segments(cell: Cell, replica: ReplicaId) -> list[Path]:
     return [file for file in files if file.read_bytes()[:512].strip(b"\0")]
 
 
-def write_until(cell: Cell, session: chubby.Session, enough: object) -> None:
+def write_until(cell: Cell, session: chubby.Session, enough: Callable[[], bool]) -> None:
     """Write content that does not compress away, until there is enough."""
-    assert callable(enough)
     with session.open(BIG, create=True) as handle:
 
         def more() -> bool:
             for number in range(20):
                 handle.set_contents(bytes(number + index % 199 for index in range(200 * KIBIBYTE)))
-            return bool(enough())
+            return enough()
 
         wait_for(more, "snapshots")
         handle.set_contents(b"the last word")
