@@ -17,7 +17,6 @@ from chubby.config.table import Table, complaint
 from chubby.config.units import parse_count, parse_duration, parse_ratio, parse_size
 from chubby.errors import BadPath
 from chubby.types.identity import ReplicaId
-from chubby.types.nodes import ANYONE
 
 _DIRECTORY = "data/{cell}"
 """Default of `[storage] directory`, relative to the folder of the file."""
@@ -138,8 +137,6 @@ def _read_principals(value: object) -> tuple[str, ...]:
     for principal in value:
         if not isinstance(principal, str) or not principal.isprintable() or principal.split() != [principal]:
             raise ValueError(f"{principal!r} is no principal: write a string of one word")
-        if principal == ANYONE:
-            raise ValueError(f"{ANYONE} is a list, no principal: name the administrators one by one")
     if len(set(value)) < len(value):
         raise ValueError("names a principal twice: write each once")
     return tuple(value)

@@ -22,6 +22,7 @@ from chubby.config.cell import CellConfig
 from chubby.config.table import complaint
 from chubby.config.units import format_duration, format_size
 from chubby.types.limits import BATCH_BYTES, LOCK_DELAY_MAXIMUM, WINDOW_BYTES
+from chubby.types.nodes import ANYONE
 
 _DRIFT_MAXIMUM = 100_000
 """Parts per million."""
@@ -73,6 +74,9 @@ def _door(text: str) -> str:
 
 def _check_loopback(config: CellConfig) -> None:
     if config.network.bind_beyond_loopback:
+        if ANYONE in config.admins:
+            trouble = f"{ANYONE} would be whoever reaches this cell: name the administrators one by one"
+            raise complaint(config.source, "[cell] admins", trouble)
         return
     for index, replica in enumerate(config.replicas):
         for key, text in (("peer", replica.peer), ("client", replica.client)):

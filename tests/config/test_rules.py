@@ -160,3 +160,11 @@ def test_sizes_must_fit(parse: Parse, legal: str, illegal: str, complaint: str) 
     """DESIGN §3 slot and window, §4 content; quotas may be 0: none."""
     assert parse(legal)
     assert refused(parse, illegal).startswith(complaint)
+
+
+def test_anyone_administers_only_a_cell_that_no_other_machine_reaches(parse: Parse) -> None:
+    """Until callers prove who they are each is `anyone`: fine at one's desk, an open door beyond it."""
+    admins = 'admins = ["anyone"]'
+    assert parse(admins).admins == ("anyone",)
+    message = refused(parse, admins + "\n[network]\nbind_beyond_loopback = true")
+    assert message.startswith("[cell] admins: ") and "one by one" in message
