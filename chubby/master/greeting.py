@@ -232,6 +232,7 @@ class Greeter:
         """This is the session's stream from now on, and its cache is empty."""
         if session.stream is not None:
             self._streams.end(session.stream)
+        self._breathless.pop(session.id, None)
         session.stream = stream.id
         session.state = SessionState.LIVE
         stream.session = session.id

@@ -50,7 +50,7 @@ from chubby.types.stream import (
     Refused,
     Resume,
 )
-from chubby.types.time import Duration, Instant
+from chubby.types.time import NEVER, Duration, Instant
 
 _NONCE_BYTES = 6
 
@@ -116,6 +116,8 @@ class Master:
     @property
     def wake_at(self) -> Instant:
         """When `tick` is due next; NEVER if nothing is waiting for time to pass."""
+        if not self.serving:
+            return NEVER
         due = min(
             self._calls.next_deadline,
             self._invalidations.next_lapse,

@@ -217,7 +217,10 @@ class Pipeline:
             if work.plan.keys and not self._gate_open:
                 self._gated[work] = None
                 return
-            if work.plan.frees and not self._may_free(work.plan, at):
+            may_free = not work.plan.frees or self._may_free(work.plan, at)
+            if work.stage is not WorkStage.INVALIDATING:
+                return  # Its own session was overdue.
+            if not may_free:
                 self._held_back[work] = None
                 return
             if work.planned == (self._moves, at.now):

@@ -1,0 +1,1 @@
+"""The master (DESIGN §5), unit by unit and in scenarios."""
