@@ -37,10 +37,12 @@ class Installed:
 class Vault:
     """The open data directory of one replica."""
 
-    def __init__(self, opened: OpenedDirectory, cell: CellId) -> None:
-        """Takes the directory over; `close` gives it back."""
+    def __init__(self, opened: OpenedDirectory, cell: CellId, *, chunk: int = CHUNK, slice_size: int = SLICE) -> None:
+        """Takes the directory over; `close` gives it back. `chunk` and `slice_size` are in bytes."""
         self._opened = opened
         self._cell = cell
+        self._chunk = chunk
+        self._slice_size = slice_size
         self._sink: ChunkSink | None = None
         self._receiving: Slot = 0
 
@@ -55,7 +57,7 @@ class Vault:
 
     def read_chunk(self, slot: Slot, offset: int) -> SnapshotChunk | None:
         """A part of a snapshot to send to another replica; None if that snapshot is gone."""
-        return self._opened.snapshots.read_chunk(slot, offset, CHUNK)
+        return self._opened.snapshots.read_chunk(slot, offset, self._chunk)
 
     def write_snapshot(self, order: SnapshotOrder, time_ms: int) -> Job:
         """Write a snapshot slice by slice, verify it, then drop what it makes superfluous; the last value yielded is
@@ -64,7 +66,7 @@ class Vault:
         snapshots = self._opened.snapshots
         header = SnapshotHeader(self._cell, order.slot, order.configuration, order.version, time_ms)
         writer = snapshots.begin(header)
-        for piece in order.content.slices(SLICE):
+        for piece in order.content.slices(self._slice_size):
             writer.write(piece)
             yield None
         while not writer.finish_step():

@@ -10,23 +10,21 @@ import msgspec
 
 from chubby.config.cell import CellConfig
 from chubby.daemon.founding import first_configuration, first_incarnation, first_machine
+from chubby.daemon.vault import Vault
+from chubby.daemon.worker import Job
 from chubby.errors import CorruptData
-from chubby.master.settings import MasterSettings
-from chubby.namespace.commands import Limits
 from chubby.namespace.machine import Machine
 from chubby.paxos.configuration import Identity, Member
 from chubby.paxos.ready import ReadChunk, StoreChunk
 from chubby.replica.links import LinkMessage
-from chubby.replica.replica import Replica, ReplicaSettings, Surroundings
-from chubby.replica.step import Halt, Letter, SnapshotOrder, Step
+from chubby.replica.replica import Replica, Surroundings
+from chubby.replica.step import Halt, Letter, Step
 from chubby.storage.directory import Condition, DataDirectory
-from chubby.storage.life import OpenedDirectory
-from chubby.storage.snapshot_format import SnapshotHeader
-from chubby.storage.snapshot_writer import ChunkSink
-from chubby.types.identity import CellId, Epoch, ReplicaId
+from chubby.types.identity import CellId, Epoch, ReplicaId, Slot
 from chubby.types.stream import ClientFrame, ServerFrame
 from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration, Instant
 from tests.simulation.network import Network
+from tests.simulation.setup import settings_of
 from tests.simulation.world import Clock, Timer, World
 from tests.storage.fake_files import FakeFiles
 
@@ -72,7 +70,7 @@ class ReplicaHost:
         self._cell = cell
         self._life = 0
         self._directory: DataDirectory | None = None
-        self._opened: OpenedDirectory | None = None
+        self._vault: Vault | None = None
         self._connections: dict[int, Connection] = {}
         self._next_stream = 0
         self._timer: Timer | None = None
@@ -81,7 +79,6 @@ class ReplicaHost:
         self._spins = 0
         self._pumping = False
         self._backlog: list[Callable[[], None]] = []
-        self._sink: ChunkSink | None = None
 
     # --- process -------------------------------------------------------------------------------------------------
 
@@ -114,7 +111,7 @@ class ReplicaHost:
             self.world.trace(f"{self.place} is rotten: {error}")
             self._begin_anew(directory)
             opened = directory.open(segment_size=SEGMENT)
-        self._opened = opened
+        self._vault = Vault(opened, self._cell, chunk=4096, slice_size=4096)
         machine = None
         if opened.recovered.configuration is not None:
             with opened.snapshots.reader(opened.recovered.snapshot) as reader:
@@ -127,7 +124,7 @@ class ReplicaHost:
             self._cell,
             opened.recovered,
             machine,
-            settings=self._settings(),
+            settings=settings_of(self.config, self.number),
             surroundings=Surroundings(
                 lambda: self.world.now // MILLISECOND, self.chance.random, lambda: self.chance.randbytes(32)
             ),
@@ -187,29 +184,11 @@ class ReplicaHost:
         if self._directory is not None:
             self._directory.close()
         self._directory = None
-        self._opened = None
+        self._vault = None
 
     def _begin_anew(self, directory: DataDirectory) -> None:
         directory.become_new_incarnation(
             Identity(self._cell, self.number, self.chance.getrandbits(62) + 1), segment_size=SEGMENT
-        )
-
-    def _settings(self) -> ReplicaSettings:
-        timing = self.config.timing
-        return ReplicaSettings(
-            master=MasterSettings(
-                replica=self.number,
-                session_lease=timing.session_lease,
-                session_lease_maximum=timing.session_lease_maximum,
-                cache_lease=timing.cache_lease,
-                cache_lease_maximum=timing.cache_lease_maximum,
-                grace_period=timing.grace_period,
-                drift_ppm=timing.clock_drift,
-                limits=Limits(history=self.config.limits.history),
-            ),
-            bootstrap=tuple(each.id for each in self.config.replicas),
-            snapshot_log_bytes=self.config.storage.snapshot_log_bytes,
-            digest_interval=timing.digest_interval,
         )
 
     # --- inputs --------------------------------------------------------------------------------------------------
@@ -320,7 +299,9 @@ class ReplicaHost:
             else:
                 self.world.after(self.fsync, partial(self._store_chunk, self._life, request))
         if step.snapshot is not None:
-            self.world.after(20 * self.fsync, partial(self._write_snapshot, self._life, step.snapshot))
+            assert self._vault is not None, "a replica that runs has its disk"
+            job = self._vault.write_snapshot(step.snapshot, 0)
+            self.world.after(self.fsync, partial(self._write_snapshot, self._life, step.snapshot.slot, job))
         if step.moved:
             self._tell_followers()
         if step.halt is not None:
@@ -353,21 +334,21 @@ class ReplicaHost:
             self.network.datagram(self.place, peer.place, partial(peer._on_datagram, self.number, data))
 
     def _persist(self, life: int, step: Step) -> None:
-        if life != self._life or self._opened is None or self.replica is None:
+        if life != self._life or self._vault is None or self.replica is None:
             return
         if self.world.now < self.paused_until:
             self._backlog.append(partial(self._persist, life, step))
             return
-        self._opened.wal.append(step.records)
-        self._opened.wal.tend()
+        self._vault.append(step.records)
+        next(self._vault.tend(), None)
         self.replica.persisted(step.number, self.clock.now())
         self._send(step.gated)
         self.pump()
 
     def _read_chunk(self, life: int, request: ReadChunk) -> None:
-        if life != self._life or self._opened is None or self.replica is None:
+        if life != self._life or self._vault is None or self.replica is None:
             return
-        chunk = self._opened.snapshots.read_chunk(request.slot, request.offset, 4096)
+        chunk = self._vault.read_chunk(request.slot, request.offset)
         if chunk is None:
             self.replica.snapshot_gone(request.to)
         else:
@@ -375,41 +356,31 @@ class ReplicaHost:
         self.pump()
 
     def _store_chunk(self, life: int, request: StoreChunk) -> None:
-        if life != self._life or self._opened is None or self.replica is None:
+        if life != self._life or self._vault is None or self.replica is None:
             return
-        snapshots = self._opened.snapshots
         now = self.clock.now()
         try:
-            if request.offset == 0:
-                self._sink = snapshots.sink(request.slot, request.size)
-            assert self._sink is not None, "chunks come in order"
-            self._sink.store(request.offset, request.data)
-            if not self._sink.complete:
-                self.replica.chunk_stored(request.slot, now)
-            else:
-                self._sink.install()
-                with snapshots.reader(request.slot) as reader:
-                    machine = Machine.restore(reader.slices())
-                    configuration = reader.header.configuration
-                self._opened.prune()
-                self.world.trace(f"{self.place} installs a snapshot at slot {request.slot}")
-                self.replica.snapshot_installed(request.slot, request.size, configuration, machine, now)
+            new = self._vault.store_chunk(request)
         except CorruptData as error:
             self.world.trace(f"{self.place} rejects a snapshot: {error}")
             self.replica.snapshot_rejected(now)
+        else:
+            if new is None:
+                self.replica.chunk_stored(request.slot, now)
+            else:
+                self.world.trace(f"{self.place} installs a snapshot at slot {new.slot}")
+                self.replica.snapshot_installed(new.slot, new.size, new.configuration, new.machine, now)
         self.pump()
 
-    def _write_snapshot(self, life: int, order: SnapshotOrder) -> None:
-        if life != self._life or self._opened is None or self.replica is None:
+    def _write_snapshot(self, life: int, slot: Slot, job: Job) -> None:
+        """One step of writing a snapshot; appends go on in between."""
+        if life != self._life or self._vault is None or self.replica is None:
             return
-        header = SnapshotHeader(self._cell, order.slot, order.configuration, order.version)
-        writer = self._opened.snapshots.begin(header)
-        for piece in order.content.slices(4096):
-            writer.write(piece)
-        writer.finish()
-        self._opened.prune()
-        self.world.trace(f"{self.place} wrote a snapshot at slot {order.slot}")
-        self.replica.snapshot_taken(order.slot, self._opened.snapshots.facts(order.slot).size)
+        if next(job, self) is not self:
+            self.world.after(self.fsync, partial(self._write_snapshot, life, slot, job))
+            return
+        self.world.trace(f"{self.place} wrote a snapshot at slot {slot}")
+        self.replica.snapshot_taken(slot, self._vault.size_of(slot))
         self.pump()
 
     def _halt(self, halt: Halt) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from chubby.config.cell import CellConfig, ReplicaConfig, Storage, Timing
 from chubby.types.time import MILLISECOND, SECOND, Duration
 from tests.simulation.checkers import LockChecker, LogChecker, RegisterChecker, Violation
 from tests.simulation.clients import ClientHost
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Network, Weather
+from tests.simulation.setup import CELL, configuration
 from tests.simulation.workload import Actor, Counts
 from tests.simulation.world import START, World
 
-CELL = 0xC0FFEE
 RECOVERY: Duration = 90 * SECOND
 """Virtual time after the faults stop within which everybody must be served again."""
 
@@ -26,25 +25,6 @@ class Verdict(msgspec.Struct, frozen=True):
     simulated: Duration
     counts: Counts
     trace_hash: str
-
-
-def configuration(replicas: int) -> CellConfig:
-    """A cell with short leases, so that runs are cheap, and little log between snapshots."""
-    return CellConfig(
-        name="simulated",
-        replicas=tuple(
-            ReplicaConfig(number, f"10.0.0.{number}:1", f"10.0.0.{number}:2") for number in range(1, replicas + 1)
-        ),
-        storage=Storage("/simulated", snapshot_log_bytes=30_000),
-        timing=Timing(
-            session_lease=4 * SECOND,
-            session_lease_maximum=8 * SECOND,
-            cache_lease=2 * SECOND,
-            cache_lease_maximum=4 * SECOND,
-            grace_period=15 * SECOND,
-            digest_interval=5 * SECOND,
-        ),
-    )
 
 
 class Scenario:
