@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chubby.paxos.configuration import Configuration, Member
+from chubby.paxos.lease import believed
 from chubby.paxos.messages import (
     NO_BALLOT,
     Accept,
@@ -14,6 +15,7 @@ from chubby.paxos.messages import (
     Commit,
     Entries,
     Heartbeat,
+    HeartbeatReply,
     LeaseRelease,
     Nack,
     NackReason,
@@ -309,6 +311,65 @@ def test_a_commit_goes_out_under_the_ballot_that_chose() -> None:
     assert [message for _, _, message in bench.sent] == [Commit(first, 1)] * 2
 
 
+def test_grants_of_a_former_mastership_are_not_counted() -> None:
+    """They may have been given back: an answer to a ballot below the one this office began with says nothing."""
+    bench = Bench()
+    bench.elect(1)
+    before = bench.peer(1).status(bench.now)
+    older = Ballot(before.ballot.round - 1, 1, 101)
+    late = bench.now + 500 * MILLISECOND
+    for replica in (1, 2, 3):
+        bench.receive(replica, 1, HeartbeatReply(older, 100 + replica, 0, late, SECOND))
+    assert bench.peer(1).lease_until == before.lease_until
+
+
+def test_out_of_office_no_grant_is_remembered() -> None:
+    """The next office begins with none."""
+    bench = Bench()
+    bench.elect(1)
+    bench.peer(1).hand_over(bench.now)
+    office = bench.peer(1)._station.office
+    office.lease.settle(bench.genesis)
+    assert office.lease.until == 0
+
+
+def test_a_change_of_the_voters_counts_the_lease_anew() -> None:
+    """At the instant it is known to be chosen: 3 and 4 have been silent; three of four become two of three."""
+    bench = Bench(4)
+    bench.elect(1)
+    bench.cut.update({(1, 3), (1, 4)})
+    for _ in range(5):
+        bench.tick(100 * MILLISECOND, [1])
+        bench.settle()
+    fresh = bench.now
+    bench.tick(MILLISECOND, [])
+    assert bench.peer(1).lease_until < bench.now + 600 * MILLISECOND
+    bench.cut.clear()
+    assert bench.peer(1).reconfigure(configuration(1, 2, 3), bench.now) is None
+    bench.drain(1)
+    bench.persist(1)
+    for replica in (2, 3):
+        bench.deliver(1, replica)
+        while bench.persist(replica):
+            pass
+    bench.deliver(2, 1)
+    assert bench.peer(1).chosen == 0
+    bench.receive(3, 1, Accepted(bench.peer(1).status(bench.now).ballot, 103, (1,), 0, NOW - 10 * SECOND, SECOND))
+    assert bench.peer(1).chosen == 1
+    assert bench.peer(1).lease_until >= believed(SECOND, 10_000) + fresh
+
+
+def test_a_master_that_hears_of_another_one_is_none() -> None:
+    """It slept through its lease; the first message it reads is its successor's."""
+    bench = Bench()
+    bench.elect(1)
+    bench.now += 2 * SECOND
+    bench.receive(3, 1, Heartbeat(ballot(50, 3), 0, bench.now))
+    assert bench.peer(1).role is Role.FOLLOWER
+    assert bench.peer(1).master == 3
+    assert not bench.propose(1, "too late")
+
+
 def test_a_nack_without_a_lease_ends_the_office() -> None:
     """Whoever promised more may have been elected."""
     bench = Bench()
@@ -415,6 +476,15 @@ def test_an_outdated_proposer_does_not_write_over_a_chosen_value() -> None:
     assert ready is not None
     assert [type(each.message) for each in ready.messages] == [Nack]
     assert PromisedRecord(ballot(7, 3)) in ready.records
+
+
+def test_entries_beyond_a_gap_are_left_out() -> None:
+    """An answer to an old question; what lies between is asked for again."""
+    follower = peer()
+    follower.receive(1, Entries((entry(3), entry(4)), 4), NOW)
+    assert follower.chosen == 0
+    follower.receive(1, Entries((entry(1), entry(2), entry(3)), 4), NOW)
+    assert follower.chosen == 3
 
 
 def test_what_was_accepted_higher_is_not_replaced_by_what_was_learned() -> None:
