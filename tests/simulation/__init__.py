@@ -15,6 +15,7 @@ generator, so a seed names a run exactly.
 | `hosts`    | a replica's machine: disk, clock, process around the production core |
 | `clients`  | a client's machine around the production session                     |
 | `workload` | what clients do, and the history of what they saw                    |
+| `presence` | a node that comes and goes, and whether anyone is told wrongly        |
 | `faults`   | what goes wrong, when                                                |
 | `checkers` | what must hold whatever goes wrong                                   |
 | `scenario` | all of it put together: one seed, one verdict                        |

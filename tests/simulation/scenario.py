@@ -10,6 +10,7 @@ from tests.simulation.clients import ClientHost
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Network, Weather
+from tests.simulation.presence import Gardener, PresenceChecker
 from tests.simulation.setup import CELL, configuration
 from tests.simulation.workload import Actor, Counts
 from tests.simulation.world import START, World
@@ -54,6 +55,12 @@ class Scenario:
         self.actors = [
             Actor(self.world, client, self.registers, self.locks, pace, self.counts) for client in self.clients
         ]
+        self.presence = PresenceChecker("/e")
+        self.gardeners = [
+            Gardener(self.world, client, "/e", self.presence, 3 * pace)
+            for client in self.clients
+            if chance.random() < 0.6
+        ]
         for client, actor in zip(self.clients, self.actors, strict=True):
             crash = client.crash
 
@@ -75,6 +82,8 @@ class Scenario:
         for client, actor in zip(self.clients, self.actors, strict=True):
             client.start()
             actor.start()
+        for gardener in self.gardeners:
+            gardener.start()
         self.faults.start()
         world.run(START + self.duration)
         world.trace("calm")
