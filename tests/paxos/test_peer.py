@@ -515,6 +515,18 @@ def test_entries_for_a_candidate() -> None:
     assert set(accepts) == {(2, commands("b"))}
 
 
+def test_a_candidacy_is_above_what_was_learned_meanwhile() -> None:
+    """Between the question and the ballot our own promise may have risen."""
+    bench = Bench()
+    bench.tick(10 * MILLISECOND, [1])
+    assert bench.peer(1).role is Role.CANVASSING
+    bench.receive(3, 1, Entries((entry(1, 30, replica=3),), 1))
+    bench.persist(1)
+    bench.deliver()
+    bench.deliver()
+    assert bench.peer(1).status(bench.now).ballot == ballot(31)
+
+
 def test_status_of_a_blank_replica() -> None:
     """Nothing is known, and nothing falls over."""
     status = Peer(Member(2, 999), 7, Recovered(), bootstrap=(1, 2, 3), now=NOW, jitter=lambda: 0.0).status(NOW)
