@@ -11,6 +11,7 @@ from chubby.master.sequencer import seal, unseal
 from chubby.types.calls import (
     Acquire,
     CancelAcquire,
+    ChangeMembers,
     CheckSequencer,
     Close,
     CreateMode,
@@ -28,6 +29,7 @@ from chubby.types.calls import (
     SetAttributes,
     SetContents,
     SetSequencer,
+    StepDown,
     Transact,
     Unwatch,
     Watch,
@@ -93,6 +95,11 @@ def execute(cell: FakeCell, session: Session, frame: CallFrame, now: Instant) ->
         cell.answer(session, frame.number, Done(), now, None)
     elif isinstance(call, CheckSequencer):
         cell.answer(session, frame.number, check_sequencer(cell, call.sequencer), now, None)
+    elif isinstance(call, StepDown):
+        cell.answer(session, frame.number, Done(), now, None)
+    elif isinstance(call, ChangeMembers):
+        refused = Failure(ErrorCode.MEMBERSHIP_REFUSED, "the fake cell has no members")
+        cell.answer(session, frame.number, refused, now, None)
     elif isinstance(call, ListLocks):
         locks = tuple(cell.tree.lock_info(p) for p, n in sorted(cell.tree.nodes.items()) if n.holders or n.waiters)
         cell.answer(session, frame.number, Locks(locks, False), now, None)

@@ -98,11 +98,11 @@ class Server(msgspec.Struct):
         await self.frontend.stop(0.1)
 
 
-async def serve(cell: FakeCell) -> Server:
-    """Start one replica at a free port."""
+async def serve(cell: FakeCell, port: int = 0) -> Server:
+    """Start one replica, at a free port."""
     door = FakeDoor(cell)
     frontend = NativeFrontend(door)
-    door.address = f"127.0.0.1:{await frontend.start('127.0.0.1:0')}"
+    door.address = f"127.0.0.1:{await frontend.start(f'127.0.0.1:{port}')}"
 
     async def beat() -> None:
         while True:
@@ -113,9 +113,9 @@ async def serve(cell: FakeCell) -> Server:
 
 
 @asynccontextmanager
-async def served(cell: FakeCell) -> AsyncIterator[Server]:
+async def served(cell: FakeCell, port: int = 0) -> AsyncIterator[Server]:
     """One replica, stopped in the end."""
-    server = await serve(cell)
+    server = await serve(cell, port)
     try:
         yield server
     finally:

@@ -1,0 +1,344 @@
+"""The synchronous face: complete, small, and a cached read that crosses no thread (DESIGN §6)."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+import chubby
+from chubby import aio
+from chubby.client import portal
+from chubby.client.sync import Session, connect
+from chubby.client.sync_handle import Handle
+from chubby.errors import (
+    DeadlineExceeded,
+    HandleInvalid,
+    HandlePoisoned,
+    LockConflict,
+    NoNode,
+    NoQuorum,
+    SequencerInvalid,
+    SessionExpired,
+)
+from chubby.types.events import Event, EventKind, EventMask
+from chubby.types.transaction import Absent, Create
+from tests.client.fake_cell import FakeCell
+from tests.client.fake_network import ADDRESSES, FakeNetwork
+
+T = TypeVar("T")
+
+
+def open_session(cell: FakeCell, timeout: float = 30.0) -> Session:
+    """A session with `cell`, over a network made on the background loop."""
+    return connect("/ls/local", addresses=ADDRESSES, network=lambda: FakeNetwork(cell), timeout=timeout)
+
+
+@pytest.fixture
+def session(cell: FakeCell) -> Iterator[Session]:
+    """An open session."""
+    with open_session(cell) as made:
+        yield made
+
+
+@pytest.fixture
+def handle(session: Session) -> Handle:
+    """A handle on `/a`."""
+    return session.open("/ls/local/a", create=True, contents=b"first", events={EventMask.CONTENTS_MODIFIED})
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds; generous."""
+    done = threading.Event()
+    for _ in range(30_000):
+        if condition():
+            return
+        done.wait(0.001)
+    raise AssertionError("the condition never came to hold")
+
+
+class TestCalls:
+    """The same calls, blocking."""
+
+    def test_the_example_of_the_design(self, session: Session) -> None:
+        """DESIGN §6."""
+        session.open("/ls/local/svc", create=True)
+        with session.open("/ls/local/svc/leader", create=True, events={chubby.Event.LOCK_ACQUIRED}) as handle:
+            handle.acquire()
+            handle.set_contents(b"10.0.0.7:8080")
+            sequencer = handle.get_sequencer()
+            assert isinstance(sequencer, bytes) and sequencer.token > 0
+
+    def test_reading_and_writing(self, session: Session, handle: Handle) -> None:
+        """Every call of a handle."""
+        assert handle.created and handle.name == "/ls/here/a" and "Handle" in repr(handle)
+        contents, stat = handle.get_contents_and_stat()
+        assert contents == b"first" and handle.get_stat() == stat
+        generation = handle.set_contents(b"second").content_generation
+        handle.set_contents(b"third", generation=generation)
+        assert handle.set_attributes({"a": b"1"}).attributes == {"a": b"1"}
+        assert handle.set_acl(chubby.AclNames("a", "b", "c")).acl.write == "b"
+        child = handle.open("child", create=True)
+        assert [entry.name for entry in handle.read_dir()] == ["child"]
+        assert handle.read_dir_page(limit=1)[1] is False
+        child.delete()
+        with pytest.raises(HandleInvalid):
+            child.get_stat()
+
+    def test_locking(self, session: Session, handle: Handle, cell: FakeCell) -> None:
+        """Every call about locks."""
+        granted = handle.acquire(chubby.LockMode.SHARED)
+        assert handle.get_lock_info().token == granted.token
+        with open_session(cell) as other:
+            theirs = other.open("/a")
+            with pytest.raises(LockConflict):
+                theirs.try_acquire()
+            with pytest.raises(DeadlineExceeded):
+                theirs.acquire(timeout=0.1)
+            sequencer = handle.get_sequencer()
+            assert theirs.check_sequencer(sequencer).token == sequencer.token
+            theirs.set_sequencer(sequencer)
+            handle.release()
+            with pytest.raises(SequencerInvalid):
+                theirs.set_contents(b"too late")
+            with pytest.raises(SequencerInvalid):
+                other.check_sequencer(sequencer)
+
+    def test_on_the_session(self, session: Session, handle: Handle) -> None:
+        """Transactions, and what operators ask."""
+        result = session.transaction([Absent("/b")], [Create("/b", b"1")])
+        assert result.succeeded
+        handle.acquire()
+        assert [lock.path for lock in session.locks()] == ["/a"]
+        assert [info.session for info in session.sessions()] == [session.id]
+        assert session.status().cell == session.cell == "here"
+        session.step_down()
+        with pytest.raises(chubby.MembershipRefused):
+            session.change_members(chubby.MemberAction.REMOVE, 3)
+        assert session.statistics().handles == 1 and session.certain
+        assert session.state is chubby.SessionState.NORMAL and "normal" in repr(session)
+        with pytest.raises(NoNode):
+            session.open("/missing")
+
+    def test_poison(self, handle: Handle) -> None:
+        """And close all the same."""
+        handle.poison()
+        with pytest.raises(HandlePoisoned):
+            handle.get_contents_and_stat()
+        handle.close()
+
+    def test_many_threads_share_a_session(self, session: Session, cell: FakeCell) -> None:
+        """Each gets its own answer."""
+        problems: list[BaseException] = []
+
+        def work(number: int) -> None:
+            try:
+                own = session.open(f"/n{number}", create=True)
+                for round_number in range(30):
+                    text = b"%d:%d" % (number, round_number)
+                    own.set_contents(text)
+                    assert own.get_contents_and_stat()[0] == text
+            except BaseException as error:
+                problems.append(error)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not problems
+
+
+class TestCachedReads:
+    """No thread, no lock."""
+
+    def test_a_hit_needs_nothing_of_the_loop(self, session: Session, handle: Handle, cell: FakeCell) -> None:
+        """It is answered while the loop stands still."""
+        handle.get_contents_and_stat()
+        blocked, go = threading.Event(), threading.Event()
+
+        def block() -> None:
+            blocked.set()
+            go.wait(30)
+
+        session._portal.loop.call_soon_threadsafe(block)
+        assert blocked.wait(30)
+        asked = len(cell.received)
+        for _ in range(1000):
+            assert handle.get_contents_and_stat()[0] == b"first"
+            assert handle.get_stat().length == 5
+        go.set()
+        assert len(cell.received) == asked
+
+    def test_after_its_lease_it_asks(self, session: Session, handle: Handle) -> None:
+        """The clock is read when the call arrives (pains: stale reads after a process pause)."""
+        handle.get_contents_and_stat()
+        driver = session.asynchronous.driver
+        assert session.cached(handle._contents_call) is not None
+        lease = driver.core.cache.live_until
+        driver.clock = lambda: lease
+        assert session.cached(handle._contents_call) is None
+        driver.clock = lambda: lease - 1
+        assert session.cached(handle._contents_call) is not None
+
+
+class TestEvents:
+    """Iterators that block, callbacks that do not."""
+
+    def test_of_a_handle(self, handle: Handle) -> None:
+        """From the first one on."""
+        events = handle.events()
+        handle.set_contents(b"1")
+        handle.set_contents(b"2")
+        assert next(events).kind is EventKind.CONTENTS_MODIFIED
+        assert events.get(timeout=30) is not None
+        assert events.get(timeout=0.01) is None
+
+    def test_closing_lets_whoever_waits_go(self, handle: Handle) -> None:
+        """The iteration ends."""
+        events, ended = handle.events(), threading.Event()
+
+        def wait() -> None:
+            assert list(events) == []
+            ended.set()
+
+        threading.Thread(target=wait).start()
+        handle.close()
+        assert ended.wait(30)
+
+    def test_of_a_watch(self, session: Session, handle: Handle) -> None:
+        """From now on, or since a revision."""
+        with session.watch("/a") as watch:
+            revision = watch.revision
+            handle.set_contents(b"1")
+            assert next(watch).revision == revision + 1
+        with session.watch("/", recursive=True, since_revision=revision) as again:
+            assert next(again).path == "/a"
+        watch.close()
+
+    def test_callbacks_run_in_a_thread_of_their_own(self, session: Session, handle: Handle) -> None:
+        """Not on the loop: they may call back into the session."""
+        seen: list[tuple[Event, bytes]] = []
+        undo = handle.on_event(lambda event: seen.append((event, handle.get_contents_and_stat()[0])))
+        watched: list[Event] = []
+        with session.watch("/a") as watch:
+            watch.on_event(watched.append)
+            handle.set_contents(b"new")
+            until(lambda: len(seen) == 1 and len(watched) == 1)
+        assert seen[0][1] == b"new", "reading afterwards sees that data or newer"
+        undo()
+
+    def test_states(self, session: Session) -> None:
+        """The present one first."""
+        assert next(session.states()) is chubby.SessionState.NORMAL
+        seen: list[chubby.SessionState] = []
+        session.on_state(seen.append)
+        until(lambda: seen == [chubby.SessionState.NORMAL])
+
+    def test_expired_they_raise(self, hasty_cell: FakeCell) -> None:
+        """No silence."""
+        with open_session(hasty_cell) as session:
+            handle = session.open("/a", create=True, events=EventMask.CONTENTS_MODIFIED)
+            events, watch = handle.events(), session.watch("/a")
+            session.on_loop(lambda: setattr(session.asynchronous.driver.network, "up", False))
+            for iterator in (events, watch):
+                with pytest.raises(SessionExpired):
+                    next(iterator)
+            with pytest.raises(SessionExpired):
+                handle.get_contents_and_stat()
+
+
+class TestEnds:
+    """Closing, failing to open, being interrupted."""
+
+    def test_closed_everything_says_so(self, cell: FakeCell) -> None:
+        """Idempotent; and the thread ends with the last session."""
+        session, second = open_session(cell), open_session(cell)
+        handle = session.open("/a", create=True)
+        thread = session._portal._thread
+        session.close()
+        session.close()
+        for attempt in (lambda: session.open("/a"), handle.get_stat, session.locks, session.statistics):
+            with pytest.raises(SessionExpired, match="closed"):
+                attempt()
+        handle.close()
+        assert thread.is_alive()
+        second.close()
+        assert not thread.is_alive()
+        assert not cell.sessions
+
+    def test_failing_to_open_leaves_no_thread(self) -> None:
+        """Nor a session half open."""
+        before = threading.active_count()
+
+        def unreachable() -> FakeNetwork:
+            network = FakeNetwork(FakeCell())
+            network.up = False
+            return network
+
+        with pytest.raises(NoQuorum):
+            connect("/ls/local", addresses=ADDRESSES, network=unreachable, timeout=0.1)
+        assert threading.active_count() == before
+
+    def test_a_call_on_the_loop_itself_is_refused(self, session: Session, handle: Handle) -> None:
+        """It would wait for itself for ever."""
+        caught: list[BaseException] = []
+
+        def on_loop() -> None:
+            try:
+                handle.get_lock_info()
+            except RuntimeError as error:
+                caught.append(error)
+
+        session.on_loop(on_loop)
+        assert len(caught) == 1 and "on the loop" in str(caught[0])
+
+    def test_interrupted_in_acquire_it_leaves_the_queue(self, session: Session, handle: Handle, cell: FakeCell) -> None:
+        """Ctrl-C: KeyboardInterrupt, and no ghost."""
+        assert threading.current_thread() is threading.main_thread()
+        with open_session(cell) as other:
+            other.open("/a").acquire()
+            node = cell.tree.nodes["/a"]
+
+            def interrupt() -> None:
+                until(lambda: bool(node.waiters))
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+            threading.Thread(target=interrupt).start()
+            with pytest.raises(KeyboardInterrupt):
+                handle.acquire()
+            until(lambda: not node.waiters)
+            assert session.statistics().state is chubby.SessionState.NORMAL
+        handle.try_acquire()
+
+    def test_at_the_end_of_the_process_open_sessions_are_closed(self, cell: FakeCell) -> None:
+        """Locks are released now, not when the lease runs out."""
+        session = open_session(cell)
+        session.open("/a", create=True).acquire()
+        portal._registry.close_all()
+        assert session.closed and not cell.sessions
+
+
+def public(kind: type) -> set[str]:
+    """What a class offers."""
+    return {name for name, _ in inspect.getmembers(kind) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(Session, aio.Session), (Handle, aio.Handle)])
+def test_the_facade_is_complete(ours: type, theirs: type) -> None:
+    """Every public method of the asyncio face, under the same name and with the same parameters."""
+    only_there = {"run", "mailbox", "open_below"}
+    assert public(theirs) - only_there <= public(ours)
+    for name in public(theirs) - only_there:
+        method, counterpart = getattr(theirs, name), getattr(ours, name)
+        if inspect.isfunction(method):
+            assert list(inspect.signature(method).parameters) == list(inspect.signature(counterpart).parameters), name
+
+
+def test_the_signatures_of_connect_agree() -> None:
+    """`network` differs in kind: it must be made on the loop that uses it."""
+    assert list(inspect.signature(connect).parameters) == list(inspect.signature(aio.connect).parameters)
