@@ -12,8 +12,10 @@ from chubby.paxos.messages import (
     Accepted,
     Ballot,
     Canvass,
+    CanvassReply,
     Commit,
     Entries,
+    Entry,
     Heartbeat,
     HeartbeatReply,
     LeaseRelease,
@@ -21,6 +23,7 @@ from chubby.paxos.messages import (
     NackReason,
     Prepare,
     Promise,
+    configuration_value,
 )
 from chubby.paxos.peer import Peer
 from chubby.paxos.ready import AcceptedRecord, ChosenRecord, PromisedRecord, Recovered, Role
@@ -598,6 +601,22 @@ def test_a_promotion_chosen_by_the_dead_is_found_out() -> None:
     bench.run(5 * SECOND)
     assert Role.MASTER in {bench.peer(replica).role for replica in (2, 3, 4)}
     assert all(len(bench.peer(replica).electorate.latest.voters) == 4 for replica in (2, 3, 4))
+
+
+def test_a_learner_promoted_through_the_log_is_silent_at_first() -> None:
+    """DESIGN §3 Membership: "a promoted one first waits out L"; nor does it stand before."""
+    learner = peer(2, Recovered(configuration=configuration(1, 3, learners=(2,))))
+    change = Entry(1, ballot(1), configuration_value(configuration(1, 2, 3)))
+    learner.receive(1, Entries((change,), 1), NOW)
+    role: Role = learner.role
+    assert role is Role.FOLLOWER
+    learner.receive(3, Canvass(9, 1), NOW + SECOND - 1)
+    learner.receive(3, Canvass(9, 1), NOW + SECOND)
+    ready = learner.take_ready(NOW + SECOND)
+    assert ready is not None
+    replies = [each.message for each in ready.messages if isinstance(each.message, CanvassReply)]
+    assert [(reply.would, reply.retry_after) for reply in replies] == [(False, 1), (True, 0)]
+    assert learner.wake_at >= NOW + SECOND
 
 
 def test_lease_terms_change_through_the_log() -> None:
