@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from chubby.client.effects import Complete, Connect, Deliver, Disconnect, Effect, Send, StateChanged
 from chubby.client.locator import Locator
-from chubby.client.mailbox import CallbackWorker, Mailbox
+from chubby.client.mailbox import CallbackWorker, Mailbox, event_mailbox
 from chubby.client.network import Link, Network
 from chubby.client.session_core import SessionCore
 from chubby.client.state import SessionState
@@ -126,17 +126,22 @@ class Driver:
             self._connecting.cancel()
         self._flush()
         self._drop_link()
-        self._close_mail(self.core.over)
+        self._close_mail()
         self.worker.close()
         await self.locator.close()
         await self.network.close()
 
-    def _close_mail(self, why: Failure | None) -> None:
-        error = None if why is None or self.core.state is SessionState.CLOSED else error_of(why)
+    def _close_mail(self) -> None:
         for mailbox in (*self.handle_mail.values(), *self.watch_mail.values()):
-            mailbox.close(error)
+            mailbox.close(self._ended())
         for listener in self._state_mail:
             listener.close()
+
+    def _ended(self) -> ChubbyError | None:
+        """What readers of events are told at the end: why, unless the owner closed the session."""
+        if self.core.over is None or self.core.state is SessionState.CLOSED:
+            return None
+        return error_of(self.core.over)
 
     def listen(self) -> Mailbox[SessionState]:
         """A mailbox of one's own for the session's states, the present one first; it lasts as long as one keeps it."""
@@ -148,6 +153,19 @@ class Driver:
         return mailbox
 
     # ------------------------------------------------------------------------------------------------------- calls
+
+    def mailbox(self, handle: HandleNumber, path: str) -> Mailbox[Event]:
+        """Where the events of `handle` wait; closed, if it is or the session has ended."""
+        mailbox = self.handle_mail.get(handle)
+        if mailbox is None:
+            mailbox = event_mailbox(path, handle=handle)
+            if self.core.over is not None:
+                mailbox.close(self._ended())
+            elif self.core.desk.handles.get(handle) is None:
+                mailbox.close()
+            else:
+                self.handle_mail[handle] = mailbox
+        return mailbox
 
     def check_process(self) -> None:
         """Raise ForkedProcess in a child of the process that opened the session."""
@@ -277,7 +295,7 @@ class Driver:
         elif effect.state is SessionState.EXPIRED:
             why = effect.failure.message if effect.failure else ""
             logger.error("session %d has expired: %s", self.core.identity.session, why)
-            self._close_mail(effect.failure)
+            self._close_mail()
 
     # ----------------------------------------------------------------------------------------------------- network
 

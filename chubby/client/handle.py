@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 from chubby.client import operations
-from chubby.client.mailbox import Mailbox, event_mailbox
 from chubby.client.opening import OpenOptions
 from chubby.client.ready import Ready
 from chubby.client.sequencer import SequencerBytes
@@ -165,15 +164,8 @@ class Handle:
 
     def events(self) -> EventStream[Event]:
         """The events chosen at `open`, from the first one on: `async for event in handle.events()`."""
-        return EventStream(self.mailbox())
+        return EventStream(self._driver.mailbox(self.number, self.path))
 
     def on_event(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Have `callback` called with each event, in a thread of its own and in order; gives what ends that."""
-        return self._driver.worker.deliver(self.mailbox(), callback)
-
-    def mailbox(self) -> Mailbox[Event]:
-        """Where the handle's events wait."""
-        mailbox = self._driver.handle_mail.get(self.number)
-        if mailbox is None:
-            mailbox = self._driver.handle_mail[self.number] = event_mailbox(self.path, handle=self.number)
-        return mailbox
+        return self._driver.worker.deliver(self._driver.mailbox(self.number, self.path), callback)

@@ -143,7 +143,8 @@ class Handle:
 
     def events(self) -> Events[Event]:
         """The events chosen at `open`, from the first one on: `for event in handle.events()`."""
-        return Events(self.session, self.asynchronous.mailbox)
+        driver = self.session.asynchronous.driver
+        return Events(self.session, lambda: driver.mailbox(self.number, self.path))
 
     def on_event(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Have `callback` called with each event, in a thread of its own and in order; gives what ends that."""

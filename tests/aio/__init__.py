@@ -1,1 +1,1 @@
-"""The asyncio face of the package."""
+"""Tests of `chubby.aio`."""

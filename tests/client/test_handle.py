@@ -256,7 +256,7 @@ class TestEnds:
         watcher = await session.open("/a", events={EventMask.CONTENTS_MODIFIED, EventMask.HANDLE_INVALID})
         await other.set_contents(b"1")
         await other.set_contents(b"2")
-        await until(lambda: len(watcher.mailbox()) == 2)
+        await until(lambda: len(session.driver.handle_mail[watcher.number]) == 2)
         seen: list[EventKind] = []
         watcher.on_event(lambda event: seen.append(event.kind))
         await other.delete()
@@ -273,3 +273,8 @@ class TestEnds:
         await asyncio.sleep(0.01)
         await handle.close()
         assert await task == 0
+
+    async def test_once_closed_there_is_nothing_to_wait_for(self, handle: aio.Handle) -> None:
+        """Whoever asks for events of a closed handle gets none, at once."""
+        await handle.close()
+        assert [event async for event in handle.events()] == []

@@ -334,6 +334,7 @@ class TestStates:
         network = FakeNetwork(hasty_cell)
         async with aio.connect("/ls/local", addresses=ADDRESSES, network=network) as session:
             handle = await session.open("/a", create=True, events=EventMask.CONTENTS_MODIFIED)
+            silent = await session.open("/a")
             watch, states = await session.watch("/a"), session.states()
             network.up = False
             with pytest.raises(SessionExpired):
@@ -346,6 +347,8 @@ class TestStates:
                     await call
             with pytest.raises(SessionExpired):
                 await session.open("/a")
+            with pytest.raises(SessionExpired):
+                await anext(silent.events())
             await handle.close()
             await watch.close()
             assert session.state is SessionState.EXPIRED
