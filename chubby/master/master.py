@@ -80,7 +80,9 @@ class Master:
         self._leases = Leases(settings)
         desk = self._desk
         self._invalidations = Invalidations(self._sessions, desk.registry, desk.counters, self._told)
-        self._pipeline = Pipeline(self._proposals, self._invalidations, desk.departures, self._may_free)
+        self._pipeline = Pipeline(
+            self._proposals, self._invalidations, desk.departures, self._may_change, self._may_free
+        )
         answers = Answers(desk, self._streams, self._invalidations, self._leases)
         self._calls = Calls(desk, self._pipeline, answers)
         self._endings = Endings(desk, self._pipeline, self._invalidations, self._calls, self._streams)
@@ -357,17 +359,13 @@ class Master:
     def _run(self, at: Moment) -> None:
         """Bring everything as far as it goes."""
         self._move_on(at)
-        if not self._failover.may(Permission.SESSIONS):
-            self._pipeline.run(at)
-            return
         if at.live:
             self._calls.lease_live()
             self._greeter.run(at)
         self._pipeline.run(at)
-        self._calls.run(at)
-        while not (self._pipeline.idle and self._calls.idle):
-            self._pipeline.run(at)
+        while self._failover.may(Permission.READS_AND_LOCKS) and not self._calls.idle:
             self._calls.run(at)
+            self._pipeline.run(at)
 
     def _move_on(self, at: Moment) -> None:
         if self._failover.phase is Phase.REBUILDING and self._upkeep.has_key:
@@ -375,7 +373,10 @@ class Master:
         if self._failover.phase is Phase.RECOVERING and self._recovery.settled(at.now):
             self._failover.move(Trigger.SETTLED)
             self._recovery.begin([], at.now)
-            self._pipeline.open_gate()
+            self._pipeline.gate_opened()
+
+    def _may_change(self) -> bool:
+        return self._failover.may(Permission.CHANGES)
 
     def _may_free(self, plan: WorkPlan, at: Moment) -> bool:
         return self._endings.may_free(plan, at)

@@ -9,7 +9,7 @@
 **Lanes.** Commands that have a token in common (a cache key, the path of a lock) are proposed in the order in which
 they were admitted, whoever sent them. Rounds of invalidations run side by side; only proposing takes turns.
 
-**Gates.** A command that changes cacheable data waits for the end of a fail-over (`open_gate`). One that may give a
+**Gates.** A command that changes cacheable data waits for the end of a fail-over (`may_change`). One that may give a
 lock to somebody waits until no overdue session waits for it (`may_free`).
 
 **Plan again.** What was true at admission may not be when the turn comes. Right before proposing the errand plans once
@@ -105,12 +105,17 @@ class Pipeline:
         proposals: Proposals,
         invalidations: Invalidations,
         departures: Departures,
+        may_change: Callable[[], bool],
         may_free: Callable[[WorkPlan, Moment], bool],
     ) -> None:
-        """Nothing is under way. `may_free` tells whether the locks of a plan may be given to others now."""
+        """Nothing is under way.
+
+        `may_change` tells whether cacheable data may change, `may_free` whether a plan's locks may be given to others.
+        """
         self._proposals = proposals
         self._invalidations = invalidations
         self._departures = departures
+        self._may_change = may_change
         self._may_free = may_free
         self._lanes: dict[Token, deque[Work]] = {}
         self._waiting: dict[Work, None] = {}
@@ -121,7 +126,6 @@ class Pipeline:
         self._in_flight: dict[int, Work] = {}
         self._flying: dict[Token, dict[int, None]] = {}
         self._moves = 0
-        self._gate_open = False
 
     @property
     def waiting(self) -> int:
@@ -167,9 +171,8 @@ class Pipeline:
             if work is not None:
                 self._ready.append(work)
 
-    def open_gate(self) -> None:
+    def gate_opened(self) -> None:
         """The fail-over is over: cacheable data may change."""
-        self._gate_open = True
         self._ready.extend(self._gated)
         self._gated.clear()
 
@@ -210,11 +213,10 @@ class Pipeline:
         self._rounds.clear()
         self._in_flight.clear()
         self._flying.clear()
-        self._gate_open = False
 
     def _advance(self, work: Work, at: Moment) -> None:
         while work.round.clear and self._has_turn(work):
-            if work.plan.keys and not self._gate_open:
+            if work.plan.keys and not self._may_change():
                 self._gated[work] = None
                 return
             may_free = not work.plan.frees or self._may_free(work.plan, at)
