@@ -20,11 +20,14 @@ from chubby.paxos.messages import Ballot, Canvass, CanvassReply
 from chubby.paxos.outbox import Outbox
 from chubby.paxos.ready import Role
 from chubby.types.identity import ReplicaId
+from chubby.types.limits import HEARTBEAT_INTERVAL
 from chubby.types.time import MILLISECOND, NEVER, Duration, Instant
 
 RANK_DELAY: Duration = 50 * MILLISECOND
 """Replicas stand one after the other, this far apart, plus jitter of as much."""
 CANVASS_TIMEOUT: Duration = 250 * MILLISECOND
+CANVASS_AGAIN: Duration = 20 * MILLISECOND
+"""A named successor asks again after this: those who refused may just not have heard yet that they are free."""
 PREPARE_TIMEOUT: Duration = 500 * MILLISECOND
 """Doubles with every candidacy without a result, up to eight times as long: where all disks are slow, somebody must
 still get through."""
@@ -50,6 +53,7 @@ class Election:
         self._willing: set[Vote] = set()
         self._asked_round = 0
         self._attempts = 0
+        self._named = False
         self.round = 0
         self.stand_at: Instant = NEVER
         self.give_up_at: Instant = NEVER
@@ -67,8 +71,16 @@ class Election:
         """Stand at `instant` plus this replica's turn, unless told otherwise before."""
         self.stand_at = instant + extra + self._turn()
 
-    def canvass(self, chosen: int, now: Instant) -> None:
-        """Ask every voter whether it would promise, a round above all seen."""
+    def released(self, free_at: Instant, named: bool) -> None:
+        """The master gave its lease back: its successor, if that is who we are, stands at once, others hold back."""
+        self._named = named
+        if named:
+            self.stand_at = free_at
+        else:
+            self.wait_until(free_at, extra=2 * HEARTBEAT_INTERVAL)
+
+    def canvass(self, chosen: int, now: Instant) -> Instant:
+        """Ask every voter whether it would promise, a round above all seen; returns when to `ask_again`."""
         self._willing.clear()
         self.round += 1
         self._asked_round = self.round
@@ -76,6 +88,15 @@ class Election:
         self.give_up_at = now + CANVASS_TIMEOUT + round(self._jitter() * RANK_DELAY)
         for voter in self._electorate.latest.voters:
             self._outbox.send(voter.replica, Canvass(self.round, chosen))
+        again, self._named = now + CANVASS_AGAIN if self._named else NEVER, False
+        return again
+
+    def ask_again(self, chosen: int, now: Instant) -> Instant:
+        """Ask those who have not said that they would; returns when to do so again."""
+        for voter in self._electorate.latest.voters:
+            if (voter.replica, voter.incarnation) not in self._willing:
+                self._outbox.send(voter.replica, Canvass(self._asked_round, chosen))
+        return now + CANVASS_AGAIN
 
     def on_canvass_reply(self, sender: ReplicaId, message: CanvassReply) -> bool:
         """Count an answer; True once a majority would promise."""

@@ -11,10 +11,13 @@ from __future__ import annotations
 from chubby.paxos.configuration import Configuration, Identity, Member
 from chubby.paxos.electorate import Electorate, Vote
 from chubby.types.identity import ReplicaId, Slot
+from chubby.types.limits import HEARTBEAT_INTERVAL
 from chubby.types.time import SECOND, Duration, Instant
 
 ALIVE: Duration = 2 * SECOND
 """A member heard within this long counts as alive."""
+PAUSE: Duration = 3 * HEARTBEAT_INTERVAL
+"""A member not heard for longer may have been restarted meanwhile."""
 PROMOTION_LAG: Slot = 64
 """A learner this close behind the master is caught up."""
 
@@ -26,10 +29,13 @@ class Progress:
         """Nobody was heard yet."""
         self._chosen: dict[Vote, Slot] = {}
         self._heard: dict[Vote, Instant] = {}
+        self._steady: dict[Vote, Instant] = {}
 
     def heard(self, vote: Vote, chosen: Slot, now: Instant) -> None:
         """`vote` said that it knows slots up to `chosen`."""
         self._chosen[vote] = max(chosen, self._chosen.get(vote, 0))
+        if now - self._heard.get(vote, now - PAUSE - 1) > PAUSE:
+            self._steady[vote] = now
         self._heard[vote] = now
 
     def chosen(self, member: Member) -> Slot:
@@ -45,8 +51,13 @@ class Progress:
         heard = self.last_heard(member)
         return heard is not None and now - heard <= ALIVE
 
+    def steady(self, member: Member, now: Instant) -> Duration:
+        """For how long `member` has been heard without a pause (0: not heard)."""
+        return now - self._steady.get((member.replica, member.incarnation), now)
+
     def clear(self) -> None:
         """Forget: a mastership begins."""
+        self._steady.clear()
         self._chosen.clear()
         self._heard.clear()
 
@@ -119,10 +130,15 @@ class Membership:
         return alive - configuration.quorum
 
     def successor(self, now: Instant) -> ReplicaId:
-        """The voter that is alive and furthest on, to hand over to; 0 if there is none."""
+        """The voter that is alive and furthest on, to hand over to; 0 if there is none.
+
+        One that was restarted less than a master lease ago comes last: it still waits out what it may have granted,
+        and could not be elected.
+        """
+        lease = self._electorate.latest.master_lease
         candidates = [
-            (self.progress.chosen(voter), -voter.replica)
+            (self.progress.steady(voter, now) >= lease, self.progress.chosen(voter), -voter.replica)
             for voter in self._electorate.latest.voters
             if voter.replica != self._identity.replica and self.progress.alive(voter, now)
         ]
-        return -max(candidates)[1] if candidates else 0
+        return -max(candidates)[2] if candidates else 0

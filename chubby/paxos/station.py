@@ -114,6 +114,8 @@ class Station:
             self._stand(now)
         elif self.role in (Role.CANVASSING, Role.PREPARING) and now >= self.election.give_up_at:
             self._retreat(now)
+        elif self.role is Role.CANVASSING and now >= self._ask_again_at:
+            self._ask_again_at = self.election.ask_again(self.log.chosen, now)
         if now >= self._ask_again_at:
             self._ask_again_at = now + HEARTBEAT_INTERVAL
             self.proposer.ask_rest(repeat=True)
@@ -269,10 +271,7 @@ class Station:
         if self.master == sender:
             self.master = 0
         if self.role is Role.FOLLOWER and message.ballot.replica == sender:
-            if message.successor == self.identity.replica:
-                self.election.stand_at = max(now, self.acceptor.silent_until)
-            else:
-                self.election.wait_until(max(now, self.acceptor.silent_until), extra=2 * HEARTBEAT_INTERVAL)
+            self.election.released(max(now, self.acceptor.silent_until), message.successor == self.identity.replica)
 
     def _on_join(self, sender: ReplicaId, message: Join, now: Instant) -> None:
         if sender != message.member.replica or self.role is not Role.MASTER or not self.electorate.known:
@@ -321,7 +320,7 @@ class Station:
         self._become(Role.CANVASSING)
         self.master = 0
         self.election.saw(self.acceptor.promised)
-        self.election.canvass(self.log.chosen, now)
+        self._ask_again_at = self.election.canvass(self.log.chosen, now)
 
     def _prepare(self, now: Instant) -> None:
         """Phase 1 under a fresh ballot. Our own promise comes first: Prepare is gated on it."""

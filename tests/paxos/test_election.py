@@ -6,11 +6,12 @@ import random
 
 import pytest
 
-from chubby.paxos.election import CANVASS_TIMEOUT, PREPARE_TIMEOUT, RANK_DELAY, TRANSITIONS, Election
+from chubby.paxos.election import CANVASS_AGAIN, CANVASS_TIMEOUT, PREPARE_TIMEOUT, RANK_DELAY, TRANSITIONS, Election
 from chubby.paxos.electorate import Electorate
 from chubby.paxos.messages import Canvass, CanvassReply
 from chubby.paxos.outbox import Outbox
 from chubby.paxos.ready import Role
+from chubby.types.limits import HEARTBEAT_INTERVAL
 from chubby.types.time import MILLISECOND, NEVER, SECOND
 from tests.paxos.bench import Bench
 from tests.paxos.network import Links, World
@@ -60,6 +61,30 @@ def test_only_answers_to_this_canvass_count() -> None:
     assert not reply(1, 9)
     assert reply(1, 2)
     assert candidate.next_ballot_round(NOW) == 21, "above what others promised"
+
+
+def test_a_named_successor_stands_at_once_and_asks_again() -> None:
+    """Its question may overtake the master's LeaseRelease: who refused may be free an instant later."""
+    candidate, outbox = election()
+    candidate.released(NOW, True)
+    assert candidate.stand_at == NOW
+    assert candidate.canvass(5, NOW) == NOW + CANVASS_AGAIN
+    candidate.on_canvass_reply(2, CanvassReply(1, 102, True, ballot(1), 5, 0))
+    candidate.on_canvass_reply(1, CanvassReply(1, 101, False, ballot(1), 5, SECOND))
+    outbox.messages.clear()
+    outbox.looped.clear()
+    assert candidate.ask_again(5, NOW + CANVASS_AGAIN) == NOW + 2 * CANVASS_AGAIN
+    assert [(each.to, each.message) for each in outbox.messages] == [(1, Canvass(1, 5)), (3, Canvass(1, 5))]
+    assert not outbox.looped, "we were willing"
+    assert candidate.on_canvass_reply(1, CanvassReply(1, 101, True, ballot(1), 5, 0))
+
+
+def test_others_hold_back_and_ask_once() -> None:
+    """The named one goes first; whoever else stands asks once, and gives up."""
+    candidate, _ = election()
+    candidate.released(NOW, False)
+    assert candidate.stand_at == NOW + 2 * HEARTBEAT_INTERVAL + RANK_DELAY
+    assert candidate.canvass(5, NOW) == NEVER
 
 
 def test_patience_grows_with_failures() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from chubby.paxos.configuration import Configuration, Identity, Member
 from chubby.paxos.electorate import Electorate
-from chubby.paxos.membership import ALIVE, PROMOTION_LAG, Membership, Progress
+from chubby.paxos.membership import ALIVE, PAUSE, PROMOTION_LAG, Membership, Progress
+from chubby.types.limits import HEARTBEAT_INTERVAL
 from tests.paxos.parts import NOW, configuration, member
 
 
@@ -115,3 +116,18 @@ def test_progress_never_goes_back_but_is_of_one_incarnation() -> None:
     assert progress.last_heard(member(2, life=1)) is None
     progress.clear()
     assert not progress.alive(member(2), NOW)
+
+
+def test_a_restarted_voter_is_no_successor_before_it_may_be_elected() -> None:
+    """It waits out the leases it may have granted (DESIGN §3 Master lease), and the hand-over would wait with it."""
+    view = membership(configuration(1, 2, 3), r2=7, r3=5)
+    lease = configuration(1, 2, 3).master_lease
+    for past in range(0, lease + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL):
+        view.progress.heard((3, 103), 5, NOW + past)
+        if past > PAUSE:
+            view.progress.heard((2, 102), 7, NOW + past)
+    assert view.successor(NOW + lease) == 3, "2 was not heard for a while: it may have been restarted"
+    for past in range(lease, 3 * lease, HEARTBEAT_INTERVAL):
+        view.progress.heard((2, 102), 7, NOW + past)
+        view.progress.heard((3, 103), 5, NOW + past)
+    assert view.successor(NOW + 3 * lease - HEARTBEAT_INTERVAL) == 2
