@@ -75,7 +75,7 @@ class Cell:
         self.ended: dict[int, None] = {}
         self.requests: list[HandOver | ChangeMembers] = []
         self.streams = 0
-        self.numbers: dict[SessionId, CallNumber] = {}
+        self.clients: list[Client] = []
         self.master = self.new_master()
         if elect:
             self.elect()
@@ -174,6 +174,11 @@ class Cell:
         while self.applying and self.log:
             self.apply()
 
+    def let_read(self) -> None:
+        """Let every client read what came, until nothing comes any more."""
+        while any(client.read() for client in self.clients):
+            pass
+
     def proposed(self, kind: type[Body]) -> list[Command]:
         """The commands in the log, applied or not, of that kind."""
         return [command for command in (*self.commands, *self.log) if isinstance(command.body, kind)]
@@ -190,6 +195,7 @@ class Client:
 
     def __init__(self, cell: Cell, principal: str = "alice", *, caching: bool = True, nonce: int | None = None) -> None:
         self.cell = cell
+        cell.clients.append(self)
         self.principal = principal
         self.caching = caching
         self.auto_ack = True
@@ -227,7 +233,7 @@ class Client:
         """Say something, let everything happen, and read what came."""
         self.cell.master.receive(self.stream, frame, self.cell.now, self.cell.lease_until)
         self.cell.settle()
-        self.read()
+        self.cell.let_read()
 
     def disconnect(self) -> None:
         """The connection breaks."""
@@ -302,6 +308,7 @@ class Client:
     def start(self, call: Call, *, patience: Duration = 0, caching: bool = True) -> CallNumber:
         """Send a call and do not wait for the answer."""
         self.number += 1
+        self.read()
         frame = CallFrame(self.number, self.acknowledged, patience, call, caching and self.caching)
         self.sent[self.number] = frame
         self.send(frame)
