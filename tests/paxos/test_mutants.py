@@ -6,7 +6,8 @@ import ast
 
 import pytest
 
-from tests.paxos.mutants import MUTANTS, Mutant, broken
+from tests.paxos.mutants import broken
+from tests.paxos.rules import MUTANTS, Mutant
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule)

@@ -1,0 +1,115 @@
+"""Members come, are promoted and leave, and everybody concerned learns of it (DESIGN §3 Membership)."""
+
+from __future__ import annotations
+
+from chubby.paxos.configuration import Configuration
+from chubby.paxos.messages import (
+    Accept,
+    Ballot,
+    Canvass,
+    CanvassReply,
+    Entries,
+    Entry,
+    configuration_value,
+)
+from chubby.paxos.peer import Peer
+from chubby.paxos.ready import Recovered, Role
+from chubby.types.time import MILLISECOND, NEVER, SECOND
+from tests.paxos.bench import Bench
+from tests.paxos.parts import NOW, ballot, commands, configuration, member
+
+
+def peer(me: int = 2, recovered: Recovered | None = None) -> Peer:
+    """A replica of a cell of three."""
+    recovered = recovered or Recovered(configuration=configuration(1, 2, 3))
+    return Peer(member(me), 7, recovered, bootstrap=(1, 2, 3), now=NOW, jitter=lambda: 0.0)
+
+
+def accept(slot: int, number: int, word: str, chosen: int = 0) -> Accept:
+    """From master 1."""
+    return Accept(ballot(number), slot, commands(word), chosen, NOW)
+
+
+def test_who_is_expelled_knows_it() -> None:
+    """And stands no more."""
+    bench = Bench()
+    bench.elect(1)
+    bench.peer(1).reconfigure(configuration(1, 2), bench.now)
+    bench.drain(1)
+    bench.settle()
+    assert bench.peer(3).expelled
+    assert bench.peer(3).role is Role.LEARNER
+    assert not bench.peer(2).expelled
+    assert bench.peer(3).wake_at == NEVER
+
+
+def test_a_removed_master_leaves_in_good_order() -> None:
+    """The others know of the change at once, and are free to elect."""
+    bench = Bench()
+    bench.elect(1)
+    bench.peer(1).reconfigure(configuration(2, 3), bench.now)
+    bench.drain(1)
+    bench.settle()
+    assert bench.peer(1).expelled
+    assert len(bench.peer(2).electorate.latest.voters) == 2
+    began = bench.now
+    bench.elect(2)
+    assert bench.now - began < 500 * MILLISECOND
+
+
+def test_a_promotion_chosen_by_the_dead_is_found_out() -> None:
+    """Four voters of whom one, the master, is dead: the new one does not know that it is one. See learner_is_asked."""
+    bench = Bench(4)
+    bench.elect(1)
+    bench.peer(1).reconfigure(configuration(1, 2, 3, learners=(4,)), bench.now)
+    bench.drain(1)
+    bench.settle()
+    bench.peer(1).reconfigure(configuration(1, 2, 3, 4), bench.now)
+    bench.drain(1)
+    bench.drop(1, 3)
+    bench.drop(1, 4)
+    bench.deliver(1, 2)
+    bench.persist(2)
+    bench.persist(1)
+    bench.deliver(2, 1)
+    assert bench.peer(1).chosen == 2
+    bench.crash(1)
+    bench.drop()
+    bench.run(5 * SECOND)
+    assert Role.MASTER in {bench.peer(replica).role for replica in (2, 3, 4)}
+    assert all(len(bench.peer(replica).electorate.latest.voters) == 4 for replica in (2, 3, 4))
+
+
+def test_a_learner_promoted_through_the_log_is_silent_at_first() -> None:
+    """DESIGN §3 Membership: "a promoted one first waits out L"; nor does it stand before."""
+    learner = peer(2, Recovered(configuration=configuration(1, 3, learners=(2,))))
+    change = Entry(1, ballot(1), configuration_value(configuration(1, 2, 3)))
+    learner.receive(1, Entries((change,), 1), NOW)
+    role: Role = learner.role
+    assert role is Role.FOLLOWER
+    learner.receive(3, Canvass(9, 1), NOW + SECOND - 1)
+    learner.receive(3, Canvass(9, 1), NOW + SECOND)
+    ready = learner.take_ready(NOW + SECOND)
+    assert ready is not None
+    replies = [each.message for each in ready.messages if isinstance(each.message, CanvassReply)]
+    assert [(reply.would, reply.retry_after) for reply in replies] == [(False, 1), (True, 0)]
+    assert learner.wake_at >= NOW + SECOND
+
+
+def test_lease_terms_change_through_the_log() -> None:
+    """DESIGN §3: "L and ε live in the log"; the bound on disk follows."""
+    bench = Bench()
+    bench.elect(1)
+    wanted = Configuration(bench.genesis.voters, master_lease=3 * SECOND)
+    assert bench.peer(1).reconfigure(wanted, bench.now) is None
+    bench.drain(1)
+    bench.settle()
+    bench.run(300 * MILLISECOND)
+    assert bench.peer(1).lease_until - bench.now > 2 * SECOND
+    assert {place.disk.lease_bound for place in bench.places.values()} == {3 * SECOND}
+
+
+def test_ballots_of_two_lives_differ_by_their_incarnation() -> None:
+    """DESIGN §3: (round, replica id), and the incarnation besides."""
+    assert Ballot(3, 1, 101) != Ballot(3, 1, 999)
+    assert Ballot(3, 1, 999) < Ballot(3, 2, 102) < Ballot(4, 1, 101)
