@@ -6,13 +6,15 @@
 |          | (`chubby.storage.sealed`), magic "CHUBBACK": a `BackupLabel` in MessagePack                 |
 | snapshot | one zstd frame with a content checksum; its content is a snapshot file                      |
 |          | (`chubby.storage.snapshot_format`), byte for byte as a replica would keep it                |
+| seal     | another skippable frame: 0x184D2A5D (4), length 32 (4), SHA-256 of all bytes before it      |
 
-So `zstd -d` alone turns a backup into a snapshot file, and every bit of it is under a checksum: the label's, zstd's,
-and those within the snapshot.
+So `zstd -d` alone turns a backup into a snapshot file, and every bit of it is under the seal
+(zstd's own checksums leave a few bits of its headers out).
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -28,7 +30,9 @@ from chubby.types.identity import CellId
 LEVEL: Final = 6
 """zstd level: a second for a cell of 100,000 small files."""
 _FRAME: Final = struct.Struct("<II")
-_SKIPPABLE: Final = 0x184D2A5C
+_LABEL_FRAME: Final = 0x184D2A5C
+_SEAL_FRAME: Final = 0x184D2A5D
+_SEAL_SIZE: Final = _FRAME.size + 32
 _MAGIC: Final = b"CHUBBACK"
 _LABEL_LIMIT: Final = 64 * 1024
 
@@ -47,8 +51,16 @@ class BackupLabel(msgspec.Struct, frozen=True):
 
 def encode_backup(label: BackupLabel, snapshot: Iterable[bytes]) -> Iterator[bytes]:
     """The bytes of a backup of the snapshot file whose bytes `snapshot` gives in any portions."""
+    digest = hashlib.sha256()
+    for data in _unsealed(label, snapshot):
+        digest.update(data)
+        yield data
+    yield _FRAME.pack(_SEAL_FRAME, digest.digest_size) + digest.digest()
+
+
+def _unsealed(label: BackupLabel, snapshot: Iterable[bytes]) -> Iterator[bytes]:
     payload = seal(_MAGIC, msgspec.msgpack.encode(label))
-    yield _FRAME.pack(_SKIPPABLE, len(payload)) + payload
+    yield _FRAME.pack(_LABEL_FRAME, len(payload)) + payload
     compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
     for data in snapshot:
         compressed = compressor.compress(data)
@@ -67,26 +79,26 @@ class BackupReader:
         self._data = iter(data)
         self._place = place
         self._rest = b""
+        self._digest = hashlib.sha256()
         self.label: Final = self._read_label()
 
     def snapshot(self) -> Iterator[bytes]:
-        """The bytes of the snapshot file; to be asked for once. Raises `CorruptData`."""
+        """The bytes of the snapshot file; to be asked for once. Raises `CorruptData`, at the latest at the end."""
         decompressor = zstandard.ZstdDecompressor().decompressobj()
         portion = self._rest
         try:
-            while not decompressor.eof:
+            while True:
                 plain = decompressor.decompress(portion)
                 if plain:
                     yield plain
                 if decompressor.eof:
                     break
-                portion = next(self._data, b"")
-                if not portion:
-                    raise CorruptData(f"{self._place}: ends in the middle; a part of the backup is missing")
+                self._digest.update(portion)
+                portion = self._next()
         except zstandard.ZstdError as error:
             raise CorruptData(f"{self._place}: does not decompress: {error}") from error
-        if decompressor.unused_data or next(self._data, b""):
-            raise CorruptData(f"{self._place}: something follows the end of the backup")
+        self._digest.update(portion[: len(portion) - len(decompressor.unused_data)])
+        self._check_seal(decompressor.unused_data)
 
     def slices(self) -> Iterator[bytes]:
         """The slices of the machine's state; nothing of them is to be used before the iterator has ended."""
@@ -95,10 +107,25 @@ class BackupReader:
             yield from parser.feed(data)
         self.header: SnapshotHeader = parser.finish()
 
+    def _next(self) -> bytes:
+        portion = next(self._data, b"")
+        if not portion:
+            raise CorruptData(f"{self._place}: ends in the middle; a part of the backup is missing")
+        return portion
+
+    def _check_seal(self, found: bytes) -> None:
+        while len(found) < _SEAL_SIZE:
+            found += self._next()
+        if found[_SEAL_SIZE:] or next(self._data, b""):
+            raise CorruptData(f"{self._place}: something follows the end of the backup")
+        expected = _FRAME.pack(_SEAL_FRAME, self._digest.digest_size) + self._digest.digest()
+        if found != expected:
+            raise CorruptData(f"{self._place}: does not match its seal {expected[_FRAME.size :].hex()}")
+
     def _read_label(self) -> BackupLabel:
         head = self._take(_FRAME.size)
         magic, length = _FRAME.unpack(head)
-        if magic != _SKIPPABLE or length > _LABEL_LIMIT:
+        if magic != _LABEL_FRAME or length > _LABEL_LIMIT:
             raise CorruptData(f"{self._place}: is no backup of a cell")
         payload = unseal_whole(self._take(length), _MAGIC, self._place).payload
         return decode_payload(_DECODER, payload, self._place)
@@ -110,6 +137,7 @@ class BackupReader:
                 raise CorruptData(f"{self._place}: {len(self._rest)} bytes long; is no backup of a cell")
             self._rest += portion
         taken, self._rest = self._rest[:size], self._rest[size:]
+        self._digest.update(taken)
         return taken
 
 

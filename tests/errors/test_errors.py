@@ -13,7 +13,12 @@ from chubby.errors import ChubbyError, ErrorCode, Failure, error_of
 CLASSES = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ChubbyError)
 }
-LEAVES = {name: kind for name, kind in CLASSES.items() if not kind.__subclasses__()}
+LEAVES = {
+    name: kind
+    for name, kind in CLASSES.items()
+    if not any(other is not kind and issubclass(other, kind) for other in CLASSES.values())
+}
+"""Of this tree; a room may tell apart more finely what bears one code."""
 
 NUMBERS = {
     "BAD_PATH": 1,
