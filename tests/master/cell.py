@@ -320,7 +320,7 @@ class Client:
 
     def answer(self, number: CallNumber) -> Answer | None:
         """The answer to a call, if it has come."""
-        self.read()
+        self.cell.let_read()
         reply = self.replies.get(number)
         return None if reply is None else reply.answer
 
