@@ -163,6 +163,18 @@ def test_a_new_ephemeral_is_kept_while_its_branch_runs(cell: Cell) -> None:
     assert cell.machine.ephemerals_of(1) == (("/e", 0),)
 
 
+def test_made_and_deleted_in_one_branch(cell: Cell) -> None:
+    """An ephemeral that is gone at the end of its branch is opened by nobody, whatever has its name by then."""
+    assert cell.result(1, Create("/e", ephemeral=True), Remove("/e")).failure is None
+    assert not cell.has("/e")
+    assert cell.result(1, Create("/e", ephemeral=True), Remove("/e"), Create("/e")).failure is None
+    assert cell.machine.ephemerals_of(1) == ()
+    assert not cell.node("/e").ephemeral
+    branch = (Create("/f", ephemeral=True), OpenCreated(1), Remove("/f"), Create("/f", ephemeral=True), OpenCreated(2))
+    assert cell.result(1, *branch).failure is None
+    assert cell.machine.ephemerals_of(1) == (("/f", 2),)
+
+
 def test_an_abandoned_parent_goes_within_the_branch(cell: Cell) -> None:
     """Later operations of the branch see that it went; opened in time it stays."""
     cell.create(1, "/e", ephemeral=True)

@@ -7,7 +7,7 @@ import pytest
 from chubby.errors import ErrorCode
 from chubby.namespace.commands import ExpireSession, Limits, OpenSession, SetLimits
 from chubby.types.transaction import Create, Remove, Write, WriteAttributes
-from tests.namespace.cell import Cell, code_of, message_of
+from tests.namespace.cell import Cell, code_of, message_of, result_of
 
 
 @pytest.fixture
@@ -74,6 +74,22 @@ def test_the_quota_of_bytes(cell: Cell) -> None:
     cell.write(1, "/b", b"1234")
     cell.remove(1, "/b")
     cell.create(1, "/c", b"1234")
+
+
+def test_quotas_count_within_a_transaction(cell: Cell) -> None:
+    """Each operation sees what those before it took and gave back, to the node and to the byte."""
+    cell.create(1, "/a", b"123")
+    cell.set_limits(Limits(nodes=5, total_bytes=10))
+    assert result_of(cell.transact(1, Create("/b"), Create("/c"), Create("/d"))).failed_operation == 2
+    assert result_of(cell.transact(1, Remove("/a"), Create("/b"), Create("/c"), Create("/d"))).failed_operation is None
+    assert result_of(cell.transact(1, Remove("/b"), Create("/e"), Create("/f"))).failed_operation == 2
+    cell.transact(1, Remove("/c"), Remove("/d"))
+    assert result_of(cell.transact(1, Create("/a", b"12345"), Create("/b", b"123456"))).failed_operation == 1
+    assert result_of(cell.transact(1, Create("/a", b"12345"), Write("/a", b"1234567890"))).failed_operation is None
+    branch = (Remove("/a"), Create("/a", b"1234567"), Create("/x", b"1234"))
+    assert result_of(cell.transact(1, *branch)).failed_operation == 2
+    branch = (Remove("/a"), Create("/a", b"1234567"), Create("/x", b"123"))
+    assert result_of(cell.transact(1, *branch)).failed_operation is None
 
 
 def test_what_is_beyond_a_lowered_limit_stays_and_may_shrink(cell: Cell) -> None:

@@ -335,6 +335,7 @@ def test_lock_info_shows_everything(cell: Cell) -> None:
     free = cell.machine.lock("/l")
     assert free is not None
     assert (free.mode, free.generation, free.token, free.holders, free.delay) == (None, 1, 1, (), 0)
+    assert (free.waiters, free.delayed) == ((), False)
     never = cell.machine.lock("/")
     assert never is not None
     assert (never.generation, never.token) == (0, 0)

@@ -51,6 +51,7 @@ def test_a_page_begins_after_any_name(cell: Cell) -> None:
     assert ([entry.name for entry in page], more) == (["dc"], True)
     assert page[0].stat is cell.node("/dc").stat
     assert cell.machine.children("/", "zz", 5) == ((), False)
+    assert cell.machine.children("/", "dc", 1)[1] is False, "a page that ends with the last"
 
 
 def test_there_are_no_children_of_what_has_none(cell: Cell) -> None:
@@ -87,6 +88,7 @@ def test_locks_in_use_by_pages(cell: Cell) -> None:
     assert ([info.path for info in page], more) == (["/a", "/b"], True)
     page, more = cell.machine.locks("/b", 2)
     assert ([info.path for info in page], more) == (["/c"], False)
+    assert cell.machine.locks("/b", 1)[1] is False, "a page that ends with the last"
     assert cell.machine.locks("/c", 0) == ((), False)
     assert cell.machine.lock_count == 3
 
@@ -99,6 +101,7 @@ def test_sessions_by_pages(cell: Cell) -> None:
     assert ([view.id for view in page], more) == ([1, 2, 3], True)
     page, more = cell.machine.sessions(3, 3)
     assert ([view.id for view in page], more) == ([4, 5], False)
+    assert cell.machine.sessions(3, 2)[1] is False, "a page that ends with the last"
     assert cell.machine.session_count == 5
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import random
 from typing import TypeVar
 
+import msgspec
+
 from chubby.namespace.commands import (
     AcquireLock,
     Action,
@@ -90,6 +92,7 @@ class Workload:
         self._numbers: dict[int, int] = {}
         self._sent: list[Command] = []
         self._crowding = False
+        self._recent = "/"
 
     def next(self, twin: Twin) -> Command:
         """The next command, for a cell in that state."""
@@ -231,6 +234,15 @@ class Workload:
                 return TokenIs(path, node.lock_token if right and node else 1)
 
     def _operation(self, twin: Twin) -> MachineOperation:
+        """One operation; some are about the node that the one before was about."""
+        operation = self._new_operation(twin)
+        if isinstance(operation, Remove | Write | Create) and self._one_in(3):
+            operation = msgspec.structs.replace(operation, path=self._recent)
+        if not isinstance(operation, OpenCreated):
+            self._recent = operation.path
+        return operation
+
+    def _new_operation(self, twin: Twin) -> MachineOperation:
         path, instance = self._target(twin)
         if path not in twin.nodes and not self._one_in(8):
             path = self._pick(list(twin.nodes))
