@@ -204,15 +204,18 @@ class Replica:
     def snapshot_installed(
         self, slot: Slot, size: int, configuration: Configuration, machine: Machine, now: Instant
     ) -> None:
-        """A fetched snapshot is durable; `machine` is its content."""
-        if slot > self._peer.chosen:
-            self._machine = machine
-            if self._master is None:
-                self._master = self._new_master(machine)
-            else:
-                self._master.replace_machine(machine)
-            self._snapshot_slot = slot
-            self._log_since_snapshot = 0
+        """A fetched snapshot is durable; `machine` is its content. Left aside if this replica got ahead otherwise."""
+        if not self._peer.lacks(slot):
+            self._peer.snapshot_rejected(now)
+            return
+        self._follow_term(now)
+        self._machine = machine
+        if self._master is None:
+            self._master = self._new_master(machine)
+        else:
+            self._master.replace_machine(machine)
+        self._snapshot_slot = slot
+        self._log_since_snapshot = 0
         self._peer.snapshot_installed(slot, size, configuration, now)
 
     # --- inputs: client streams ----------------------------------------------------------------------------------
