@@ -90,7 +90,7 @@ def status_of(node: Node) -> CellStatus:
         master_address=location.address,
         epoch=location.epoch,
         lease_left=max(paxos.lease_until - now, 0),
-        chosen=paxos.chosen,
+        chosen=max(paxos.chosen, 0),  # a blank replica is at -1: it lacks even the state of slot 0
         applied=machine.applied if machine is not None else 0,
         snapshot=replica.snapshot_slot,
         revision=machine.revision if machine is not None else 0,
@@ -121,7 +121,7 @@ def _replicas(node: Node, paxos: PeerStatus, now: Instant) -> list[ReplicaStatus
             role = paxos.role.value
         else:
             role = Role.MASTER.value if member.replica == paxos.master else Role.FOLLOWER.value
-        known = paxos.chosen if mine else chosen
+        known = max(paxos.chosen if mine else chosen, 0)
         lines.append(
             ReplicaStatus(
                 replica=member.replica,
