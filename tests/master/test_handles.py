@@ -1,0 +1,383 @@
+"""Open, Close, and who may do what (DESIGN §5 Handles, §4 ACLs and Ephemerals; paper §2.2, §2.3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from chubby.errors import ErrorCode
+from chubby.master import MasterSettings
+from chubby.namespace.commands import CloseHandle, Request, Transaction
+from chubby.types.calls import (
+    Acquire,
+    Call,
+    Close,
+    CreateMode,
+    Delete,
+    GetContentsAndStat,
+    GetLockInfo,
+    GetStat,
+    Mode,
+    Open,
+    ReadDir,
+    Release,
+    SetAcl,
+    SetAttributes,
+    SetContents,
+    Transact,
+)
+from chubby.types.events import EventMask
+from chubby.types.nodes import AclNames, NodeKind
+from chubby.types.results import Contents, Done, LockInfoResult, Opened, StatResult, Transacted
+from chubby.types.transaction import AclGenerationIs, Create, Exists, GenerationIs, Read, Remove, Write, WriteAcl
+from tests.master.cell import Cell, Client, code_of
+
+RW = Mode.READ | Mode.WRITE
+PRIVATE = AclNames("staff", "staff", "staff")
+
+
+def cell_with_staff() -> tuple[Cell, Client, Client, Client]:
+    """`root` is an administrator, carol is in the list `staff`, mallory is in none. `/private` is staff's alone."""
+    cell = Cell()
+    root, carol, mallory = cell.client("root"), cell.client("carol"), cell.client("mallory")
+    root.open_handle("/acl/staff", contents=b"carol\n")
+    root.handles += 1
+    made = root.call(Open(root.handles, "/private", RW, create=CreateMode.MUST, acl=PRIVATE))
+    assert isinstance(made, Opened)
+    return cell, root, carol, mallory
+
+
+# --------------------------------------------------------------------------------------------------------------- Open
+
+
+def test_opening_a_permanent_node_needs_no_command() -> None:
+    """The handle is known to the master alone."""
+    cell = Cell()
+    alice = cell.client()
+    alice.open_handle("/f", contents=b"x")
+    before = len(cell.commands)
+    answer = alice.call(Open(7, "/f", RW, create=CreateMode.MAY))
+    assert isinstance(answer, Opened) and not answer.created and answer.path == "/f"
+    assert len(cell.commands) == before and isinstance(alice.call(GetContentsAndStat(7)), Contents)
+
+
+def test_creating_says_so() -> None:
+    """With initial contents, kind, attributes and ACL names."""
+    cell = Cell()
+    root = cell.client("root")
+    answer = root.call(
+        Open(
+            1,
+            "/d",
+            RW,
+            create=CreateMode.MUST,
+            kind=NodeKind.DIRECTORY,
+            contents=b"data",
+            acl=PRIVATE,
+            attributes={"a": b"1"},
+        )
+    )
+    assert isinstance(answer, Opened) and answer.created
+    stat = answer.stat
+    assert (stat.kind, stat.length, stat.acl, stat.attributes) == (NodeKind.DIRECTORY, 4, PRIVATE, {"a": b"1"})
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (Open(0, "/f"), ErrorCode.BAD_ARGUMENT),
+        (Open(1, "/f", Mode(0)), ErrorCode.BAD_ARGUMENT),
+        (Open(1, "f"), ErrorCode.BAD_PATH),
+        (Open(1, "/f/"), ErrorCode.BAD_PATH),
+        (Open(1, "/a/../b", create=CreateMode.MAY), ErrorCode.BAD_PATH),
+        (Open(1, "x", create=CreateMode.MAY, sequential=True), ErrorCode.BAD_PATH),
+        (Open(1, "/missing"), ErrorCode.NO_NODE),
+        (Open(1, "/no/where", create=CreateMode.MUST), ErrorCode.NO_NODE),
+        (Open(1, "/", create=CreateMode.MUST), ErrorCode.NODE_EXISTS),
+    ],
+    ids=str,
+)
+def test_refused_without_a_command(call: Call, code: ErrorCode) -> None:
+    """Nothing is proposed and nothing is open."""
+    cell = Cell()
+    alice = cell.client("root")
+    before = len(cell.commands)
+    assert code_of(alice.call(call)) is code
+    assert len(cell.commands) == before and cell.master.statistics().handles == 0
+
+
+def test_sequential_names() -> None:
+    """The full name is in the answer; the handle is on that node."""
+    cell = Cell()
+    alice = cell.client()
+    alice.open_handle("/q")
+    paths = []
+    for handle in (5, 6):
+        answer = alice.call(Open(handle, "/q/n", RW, create=CreateMode.MAY, sequential=True))
+        assert isinstance(answer, Opened) and answer.created
+        paths.append(answer.path)
+    assert paths == ["/q/n0000000000", "/q/n0000000001"]
+    assert isinstance(alice.call(SetContents(6, b"x")), StatResult)
+    assert isinstance(bare := alice.call(Open(7, "/q/", RW, create=CreateMode.MAY, sequential=True)), Opened)
+    assert bare.path == "/q/0000000002"
+
+
+def test_a_repeated_open_is_answered_again() -> None:
+    """Its answer was lost: the handle is the same, not a second one."""
+    cell = Cell()
+    alice = cell.client()
+    alice.open_handle("/f")
+    first = alice.call(Open(7, "/f"))
+    again = alice.call(Open(7, "/f"))
+    assert again == first and cell.master.statistics().handles == 2
+    assert code_of(alice.call(Open(7, "/acl"))) is ErrorCode.BAD_ARGUMENT, "a number is one handle's"
+
+
+def test_handles_are_bounded() -> None:
+    """QUOTA_EXCEEDED; closing makes room."""
+    cell = Cell(MasterSettings(replica=1, handles_per_session=2))
+    alice = cell.client()
+    alice.open_handle("/f")
+    alice.open_handle("/f")
+    assert code_of(alice.call(Open(9, "/f"))) is ErrorCode.QUOTA_EXCEEDED
+    alice.call(Close(1))
+    assert isinstance(alice.call(Open(9, "/f")), Opened)
+
+
+def test_two_who_create_the_same_node() -> None:
+    """The second finds what the first has made, at the slot of its command."""
+    cell = Cell()
+    alice, bob = cell.client(), cell.client("bob")
+    cell.applying = False
+    one = alice.start(Open(1, "/f", RW, create=CreateMode.MAY, contents=b"alice"))
+    two = bob.start(Open(1, "/f", RW, create=CreateMode.MAY, contents=b"bob"))
+    must = bob.start(Open(2, "/f", RW, create=CreateMode.MUST))
+    cell.applying = True
+    cell.settle()
+    first, second = alice.answer(one), bob.answer(two)
+    assert isinstance(first, Opened) and first.created and isinstance(second, Opened) and not second.created
+    assert first.stat.instance == second.stat.instance
+    assert code_of(bob.answer(must)) is ErrorCode.NODE_EXISTS
+
+
+# --------------------------------------------------------------------------------------------------------- instances
+
+
+def test_a_handle_is_bound_to_an_instance() -> None:
+    """DESIGN §5: HANDLE_INVALID once the node is gone or reborn (paper §2.3)."""
+    cell = Cell()
+    alice, bob = cell.client(), cell.client("bob")
+    handle = alice.open_handle("/f")
+    bob.call(Delete(bob.open_handle("/f")))
+    calls: list[Call] = [
+        GetStat(handle),
+        GetContentsAndStat(handle),
+        ReadDir(handle),
+        GetLockInfo(handle),
+        SetContents(handle, b"x"),
+        SetAttributes(handle, {}),
+        Delete(handle),
+        Acquire(handle),
+        Release(handle),
+    ]
+    for call in calls:
+        assert code_of(alice.call(call)) is ErrorCode.HANDLE_INVALID
+    bob.open_handle("/f")
+    for call in calls:
+        assert code_of(alice.call(call)) is ErrorCode.HANDLE_INVALID
+    assert isinstance(alice.call(Close(handle)), Done)
+
+
+def test_a_write_that_loses_against_a_delete() -> None:
+    """The guard on the instance is evaluated at the slot of the command."""
+    cell = Cell()
+    alice, bob = cell.client(), cell.client("bob")
+    handle, other = alice.open_handle("/f"), bob.open_handle("/f")
+    cell.applying = False
+    bob.start(Delete(other))
+    write = alice.start(SetContents(handle, b"x"))
+    cell.applying = True
+    cell.settle()
+    assert code_of(alice.answer(write)) is ErrorCode.HANDLE_INVALID
+
+
+def test_opening_an_ephemeral_is_guarded_by_its_instance() -> None:
+    """It went between the Open and its slot: there was a moment without it."""
+    cell = Cell()
+    alice, bob = cell.client(), cell.client("bob")
+    handle = alice.open_handle("/e", ephemeral=True)
+    cell.applying = False
+    closing = alice.start(Close(handle))
+    opening = bob.start(Open(1, "/e"))
+    cell.applying = True
+    cell.settle()
+    assert isinstance(alice.answer(closing), Done) and code_of(bob.answer(opening)) is ErrorCode.NO_NODE
+
+
+def test_an_ephemeral_lives_while_somebody_has_it_open() -> None:
+    """Open and Close of an ephemeral are commands; the open-set is in the machine."""
+    cell = Cell()
+    alice, bob = cell.client(), cell.client("bob")
+    handle, other = alice.open_handle("/e", ephemeral=True), bob.open_handle("/e")
+    actions = [command.body.action for command in cell.proposed(Request) if isinstance(command.body, Request)]
+    assert isinstance(actions[-1], Transaction) and actions[-1].guards == (Exists("/e", 3),)
+    assert isinstance(alice.call(Close(handle)), Done) and cell.machine.node("/e") is not None
+    assert isinstance(bob.call(Close(other)), Done) and cell.machine.node("/e") is None
+
+
+def test_creating_an_ephemeral_that_somebody_else_made_first() -> None:
+    """MAY find it: the handle is in its open-set all the same."""
+    cell = Cell()
+    alice, bob = cell.client(), cell.client("bob")
+    cell.applying = False
+    one = alice.start(Open(1, "/e", RW, create=CreateMode.MAY, ephemeral=True))
+    two = bob.start(Open(1, "/e", RW, create=CreateMode.MAY, ephemeral=True))
+    cell.applying = True
+    cell.settle()
+    assert isinstance(alice.answer(one), Opened) and isinstance(bob.answer(two), Opened)
+    alice.call(Close(1))
+    assert cell.machine.node("/e") is not None
+    bob.call(Close(1))
+    assert cell.machine.node("/e") is None
+
+
+# -------------------------------------------------------------------------------------------------------------- Close
+
+
+def test_close_never_fails() -> None:
+    """Of an open handle, of a closed one, of one that never was."""
+    cell = Cell()
+    alice = cell.client()
+    handle = alice.open_handle("/f")
+    for number in (handle, handle, 999, 0, -1):
+        assert isinstance(alice.call(Close(number)), Done)
+    assert not any(isinstance(command.body, CloseHandle) for command in cell.commands)
+
+
+def test_closing_a_plain_handle_needs_no_command() -> None:
+    """What the machine knows nothing of is forgotten here."""
+    cell = Cell()
+    alice = cell.client()
+    handle = alice.open_handle("/f")
+    before = len(cell.commands)
+    alice.call(Close(handle))
+    assert len(cell.commands) == before and code_of(alice.call(GetStat(handle))) is ErrorCode.HANDLE_INVALID
+
+
+def test_a_delayed_open_does_not_bring_a_closed_handle_back() -> None:
+    """Closed before it was ever open: DESIGN §5, one closed in this epoch stays closed (also delayed Opens)."""
+    cell = Cell()
+    alice = cell.client()
+    alice.open_handle("/f")
+    assert isinstance(alice.call(Close(50)), Done)
+    assert code_of(alice.call(Open(50, "/f"))) is ErrorCode.HANDLE_INVALID
+
+
+# -------------------------------------------------------------------------------------------------------- permissions
+
+
+@pytest.mark.parametrize("mode", [Mode.READ, Mode.WRITE, Mode.CHANGE_ACL, RW, RW | Mode.CHANGE_ACL], ids=str)
+def test_acls_are_checked_at_open(mode: Mode) -> None:
+    """Each mode against its list; administrators pass everywhere."""
+    _, root, carol, mallory = cell_with_staff()
+    assert isinstance(carol.call(Open(1, "/private", mode)), Opened)
+    assert isinstance(root.call(Open(9, "/private", mode)), Opened)
+    assert code_of(mallory.call(Open(1, "/private", mode))) is ErrorCode.PERMISSION_DENIED
+
+
+def test_and_never_again() -> None:
+    """DESIGN §5: a handle goes on after the list has changed (paper §2.3: full checks only when it is created)."""
+    cell, root, carol, _ = cell_with_staff()
+    handle = carol.open_handle("/private")
+    root.call(SetContents(1, b"nobody\n"))
+    assert isinstance(carol.call(SetContents(handle, b"x")), StatResult)
+    assert code_of(carol.call(Open(9, "/private"))) is ErrorCode.PERMISSION_DENIED and cell is not None
+
+
+@pytest.mark.parametrize(
+    ("mode", "call"),
+    [
+        (Mode.WRITE, GetContentsAndStat(1)),
+        (Mode.WRITE, ReadDir(1)),
+        (Mode.READ, SetContents(1, b"")),
+        (Mode.READ, SetAttributes(1, {})),
+        (Mode.READ, Delete(1)),
+        (Mode.READ, Acquire(1)),
+        (RW, SetAcl(1, PRIVATE)),
+    ],
+    ids=str,
+)
+def test_a_handle_is_good_for_what_it_was_opened_for(mode: Mode, call: Call) -> None:
+    """Locking needs WRITE (paper §2.4: acquiring a lock in either mode requires write permission)."""
+    cell = Cell()
+    root = cell.client("root")
+    root.open_handle("/f", mode)
+    assert code_of(root.call(call)) is ErrorCode.PERMISSION_DENIED
+    assert isinstance(root.call(GetStat(1)), StatResult) and isinstance(root.call(GetLockInfo(1)), LockInfoResult)
+
+
+def test_creating_needs_write_on_the_parent() -> None:
+    """And the modes asked for, by the lists that the new node has."""
+    _, root, carol, mallory = cell_with_staff()
+    assert isinstance(carol.call(Open(1, "/private/x", RW, create=CreateMode.MAY)), Opened)
+    assert code_of(mallory.call(Open(1, "/private/y", RW, create=CreateMode.MAY))) is ErrorCode.PERMISSION_DENIED
+    denied = mallory.call(Open(2, "/new", RW | Mode.CHANGE_ACL, create=CreateMode.MAY))
+    assert code_of(denied) is ErrorCode.PERMISSION_DENIED, "the root's change list is inherited"
+    denied = mallory.call(Open(3, "/new", RW, create=CreateMode.MAY, acl=PRIVATE))
+    assert code_of(denied) is ErrorCode.PERMISSION_DENIED
+    assert isinstance(root.call(Open(20, "/new", RW, create=CreateMode.MAY, acl=PRIVATE)), Opened)
+
+
+def test_found_at_the_slot_and_not_permitted() -> None:
+    """Somebody made the node first, and it is not for us."""
+    cell, root, _, mallory = cell_with_staff()
+    cell.applying = False
+    root.start(Open(30, "/race", RW, create=CreateMode.MUST, acl=PRIVATE))
+    call = mallory.start(Open(1, "/race", RW, create=CreateMode.MAY))
+    cell.applying = True
+    cell.settle()
+    assert code_of(mallory.answer(call)) is ErrorCode.PERMISSION_DENIED
+    assert code_of(mallory.call(GetStat(1))) is ErrorCode.HANDLE_INVALID
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Transact((GenerationIs("/private", 1),)),
+        Transact((AclGenerationIs("/private", 1),)),
+        Transact((), (Read("/private"),)),
+        Transact((), (), (Read("/private"),)),
+        Transact((), (Write("/private", b""),)),
+        Transact((), (Remove("/private"),)),
+        Transact((), (WriteAcl("/private", PRIVATE),)),
+        Transact((), (Create("/private/x"),)),
+        Transact((), (Create("/acl/mine"),)),
+        Transact((), (Create("/mine", acl=PRIVATE), Create("/mine/x"))),
+    ],
+    ids=str,
+)
+def test_transactions_are_checked_per_path(call: Call) -> None:
+    """DESIGN §4: permissions are checked per path, in both branches, nodes made on the way included."""
+    cell, root, carol, mallory = cell_with_staff()
+    before = len(cell.commands)
+    assert code_of(mallory.call(call)) is ErrorCode.PERMISSION_DENIED and len(cell.commands) == before
+    assert isinstance(root.call(call), Transacted) and carol is not None
+
+
+def test_transactions_that_are_permitted() -> None:
+    """Existence is no secret; what is not there needs no permission."""
+    _, _, carol, mallory = cell_with_staff()
+    answer = mallory.call(Transact((Exists("/private"),), (Create("/mine"), Create("/mine/x"), Write("/mine", b"1"))))
+    assert isinstance(answer, Transacted) and answer.result.succeeded
+    assert isinstance(mallory.call(Transact((), (Write("/missing", b""),))), Transacted)
+    assert isinstance(carol.call(Transact((), (Write("/private", b"x"),))), Transacted)
+
+
+def test_masks_are_taken_at_open() -> None:
+    """A handle that asks for nothing subscribes to nothing."""
+    cell = Cell()
+    alice = cell.client()
+    alice.open_handle("/f")
+    other = alice.open_handle("/f", events=EventMask.CONTENTS_MODIFIED)
+    alice.call(SetContents(1, b"x"))
+    alice.read()
+    assert [event.handle for event in alice.events] == [other]
