@@ -57,6 +57,7 @@ class CallDesk:
         self._cache = cache
         self._effects = effects
         self._later: list[tuple[Instant, Call, Purpose, Flight | None]] = []
+        self._held_back: list[tuple[Instant, Flight]] = []
         self._rebinding = Rebinding(
             self.flights,
             self.handles,
@@ -78,8 +79,8 @@ class CallDesk:
         return flight.name
 
     def _refusal(self, call: Call) -> Failure | None:
-        if self.flights.crowded:
-            return Failure(ErrorCode.OVERLOADED, "too many calls of this session wait for a master")
+        if self.flights.crowded(call):
+            return Failure(ErrorCode.OVERLOADED, "too many calls of this session wait already")
         return self.handles.refusal(call) if through_handle(call) else None
 
     def _begin_own(self, call: Call, now: Instant, purpose: Purpose, target: Flight | None = None) -> None:
@@ -151,6 +152,11 @@ class CallDesk:
             if not flight.queued:
                 self.flights.put_back(flight)
             return True
+        if flight.formerly and isinstance(answer, Failure) and answer.code is ErrorCode.OVERLOADED:
+            # It stands in the lock's queue under its former number: this one had no effect, but it is not without any.
+            self.flights.hold(flight)
+            self._held_back.append((now + RETRY, flight))
+            return False
         if reply.cacheable and self._cache.enabled and flight.stream == stream:
             fill_from(self._cache, flight.call, self._record(flight.call), flight.number, answer)
         self.flights.finish(flight)
@@ -302,11 +308,12 @@ class CallDesk:
 
     def tick(self, now: Instant) -> None:
         """Let pass what is due: deadlines, and aftercare to be tried again."""
-        if self._later and min(self._later, key=_when)[0] <= now:
-            due = [entry for entry in self._later if entry[0] <= now]
-            self._later = [entry for entry in self._later if entry[0] > now]
-            for _, call, purpose, target in due:
-                self._begin_own(call, now, purpose, target)
+        due = [entry for entry in self._later if entry[0] <= now]
+        self._later = [entry for entry in self._later if entry[0] > now]
+        for _, call, purpose, target in due:
+            self._begin_own(call, now, purpose, target)
+        self.flights.let_pass([flight for when, flight in self._held_back if when <= now and not flight.done])
+        self._held_back = [entry for entry in self._held_back if entry[0] > now]
         for flight in self.flights.overdue(now):
             self._deadline_passed(flight, now)
 
@@ -325,20 +332,18 @@ class CallDesk:
 
     def wake_at(self) -> Instant:
         """When `tick` has something to do."""
-        deadline = self.flights.earliest_deadline
-        return deadline if not self._later else min(deadline, min(self._later, key=_when)[0])
+        later = [when for when, *_ in self._later]
+        held = [when for when, _ in self._held_back]
+        return min(self.flights.earliest_deadline, *later, *held, NEVER)
 
     def end(self, why: Failure) -> None:
         """The session is over: every caller is told, nothing is sent any more."""
         self._later.clear()
+        self._held_back.clear()
         for flight in self.flights:
             self.flights.finish(flight)
             if flight.purpose is Purpose.CALLER and not flight.abandoned:
                 self._complete(flight, session_over(flight, why))
-
-
-def _when(entry: tuple[Instant, Call, Purpose, Flight | None]) -> Instant:
-    return entry[0]
 
 
 def _patience(flight: Flight, now: Instant) -> Duration:

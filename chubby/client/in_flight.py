@@ -9,7 +9,8 @@ before its number is within that distance of `acknowledged`; it waits here, and 
 **The patient waiter.** A process that waits for a lock for days makes other calls meanwhile, and the one unanswered
 acquire would hold the window. Acquire is idempotent for its owner: a repeat finds its own place in the queue. So once
 it holds back half the window it is sent again under a new number, and the old number counts as answered. Its caller
-knows it by its first number, its *name*.
+knows it by its first number, its *name*. Of n such waiters each new round costs n repeats; it begins only after at
+least as many other calls went through (or the window is full), and n is bounded, so that there is always some room.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from chubby.types.time import NEVER, Instant
 
 WAITING_LIMIT: Final = 10_000
 """How many calls may wait unsent; a caller beyond it is told OVERLOADED."""
+ACQUIRES_LIMIT: Final = 1000
+"""How many acquires of one session may wait for their locks; one beyond it is told OVERLOADED."""
 
 
 class Purpose(enum.Enum):
@@ -98,6 +101,7 @@ class CallsInFlight:
         self._renumbered: dict[CallNumber, Flight] = {}
         self._waiting: deque[Flight] = deque()
         self._deadlines: list[tuple[Instant, CallNumber]] = []
+        self._acquires = 0
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -106,10 +110,9 @@ class CallsInFlight:
         """All flights in the order of their numbers; a copy, so that the walker may finish them."""
         return iter(sorted(self._by_number.values(), key=lambda flight: flight.number))
 
-    @property
-    def crowded(self) -> bool:
-        """Whether too many calls wait unsent."""
-        return len(self._waiting) >= WAITING_LIMIT
+    def crowded(self, call: Call) -> bool:
+        """Whether too many calls wait for `call` to be taken."""
+        return len(self._waiting) >= WAITING_LIMIT or (_waits(call) and self._acquires >= ACQUIRES_LIMIT)
 
     def begin(self, call: Call, now: Instant, deadline: Instant = NEVER, purpose: Purpose = Purpose.CALLER) -> Flight:
         """Give `call` its number and put it in line."""
@@ -117,6 +120,7 @@ class CallsInFlight:
         self._next += 1
         self._by_number[flight.number] = flight
         self._waiting.append(flight)
+        self._acquires += _waits(call)
         if deadline != NEVER:
             heapq.heappush(self._deadlines, (deadline, flight.name))
         return flight
@@ -129,6 +133,7 @@ class CallsInFlight:
         """The flight is answered (or need not be): its number is done with."""
         assert not flight.done, f"call {flight.number} is answered once"
         flight.done = True
+        self._acquires -= _waits(flight.call)
         del self._by_number[flight.number]
         for number in flight.formerly:
             del self._renumbered[number]
@@ -148,7 +153,7 @@ class CallsInFlight:
             if flight.done or flight.held:
                 waiting.popleft()
                 continue
-            if flight.number - self.acknowledged > REPLY_TABLE_LIMIT // 2:
+            if flight.number - self.acknowledged > self._patience:
                 self._renumber_oldest()
             if flight.number - self.acknowledged > REPLY_TABLE_LIMIT:
                 return None
@@ -156,6 +161,11 @@ class CallsInFlight:
             flight.queued = False
             return flight
         return None
+
+    @property
+    def _patience(self) -> int:
+        """How far behind the oldest call may be before waiting acquires are moved."""
+        return max(REPLY_TABLE_LIMIT // 2, min(2 * self._acquires, REPLY_TABLE_LIMIT))
 
     def _renumber_oldest(self) -> None:
         """If the oldest unanswered calls are acquires waiting for their lock, move them to the end of the line."""
@@ -187,6 +197,8 @@ class CallsInFlight:
 
     def let_pass(self, held: list[Flight]) -> None:
         """Let these held flights be sent, in the order of their numbers among those that wait."""
+        if not held:
+            return
         for flight in held:
             flight.held, flight.queued = False, True
         line = {flight.number: flight for flight in (*self._waiting, *held) if not flight.done and not flight.held}
@@ -217,6 +229,11 @@ class CallsInFlight:
                 yield flight
 
 
+def _waits(call: Call) -> bool:
+    """Whether `call` is answered only when a lock is free."""
+    return isinstance(call, Acquire) and call.wait
+
+
 def _patient(flight: Flight) -> bool:
     """Whether the flight is an acquire that was sent on and waits for its lock, and may be sent again."""
-    return isinstance(flight.call, Acquire) and flight.call.wait and not flight.queued and not flight.cancelling
+    return _waits(flight.call) and not flight.queued and not flight.cancelling

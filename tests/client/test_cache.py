@@ -1,13 +1,8 @@
-"""The consistent cache against a dumb twin, and rule by rule (DESIGN §5 Three leases, Invalidate first)."""
+"""The consistent cache, rule by rule (DESIGN §5 Three leases, Invalidate first)."""
 
 from __future__ import annotations
 
-import threading
-
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from chubby.client.cache import Cache
 from chubby.types.nodes import ANYONE, AclNames, NodeKind, Stat
@@ -15,6 +10,8 @@ from chubby.types.stream import CacheKey, CacheKind
 from chubby.types.time import SECOND
 
 NODE, CHILDREN = CacheKind.NODE, CacheKind.CHILDREN
+
+
 LIVE = 100 * SECOND
 
 
@@ -270,137 +267,3 @@ class TestBound:
         cache.drop(CacheKey("/a", NODE))
         cache.drop(CacheKey("/d", CHILDREN))
         assert cache._size == 0 and len(cache) == 0
-
-
-class DumbTwin(RuleBasedStateMachine):
-    """The cache against a master that remembers what it allowed: no hit ever differs from the truth.
-
-    The twin is the contract itself: `truth` is what nodes hold, `registered` what this client may cache. Before the
-    truth of a registered key changes, the key is dropped, or both leases have lapsed and the drop is kept for the
-    renewal, as the master does.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cache = Cache()
-        self.now = 10
-        self.number = 0
-        self.truth: dict[str, bytes | None] = dict.fromkeys(("/a", "/b", "/c"))
-        self.version = 0
-        self.granted_until = 0
-        self.owed: list[CacheKey] = []
-
-    @rule(by=st.integers(0, 40))
-    def time_passes(self, by: int) -> None:
-        """Nothing else happens."""
-        self.now += by
-
-    @rule(length=st.integers(1, 60))
-    def renew(self, length: int) -> None:
-        """What is owed comes first, then the lease."""
-        for key in self.owed:
-            self.cache.drop(key)
-        self.owed.clear()
-        self.cache.renew(self.now, length, self.now + 1000)
-        self.granted_until = max(self.granted_until, self.now + length)
-
-    @rule(path=st.sampled_from(["/a", "/b", "/c"]))
-    def read(self, path: str) -> None:
-        """An answer arrives: current when it was given, and nothing of it owed."""
-        self.number += 1
-        if CacheKey(path, NODE) in self.owed:
-            return
-        held = self.truth[path]
-        if held is None:
-            self.cache.put_absent(path)
-        else:
-            self.cache.put_node(path, stat(1, self.version, len(held)), held)
-
-    @rule(path=st.sampled_from(["/a", "/b", "/c"]), gone=st.booleans())
-    def somebody_else_writes(self, path: str, gone: bool) -> None:
-        """Acknowledged by dropping while the lease lasts; owed when it has lapsed."""
-        key = CacheKey(path, NODE)
-        if self.now < self.granted_until:
-            self.cache.drop(key)
-        else:
-            self.owed.append(key)
-        self.version += 1
-        self.truth[path] = None if gone else b"%d" % self.version
-
-    @precondition(lambda self: self.number > 0)
-    @rule(path=st.sampled_from(["/a", "/b", "/c"]))
-    def we_write(self, path: str) -> None:
-        """Dropped before it is sent; an older answer that is still on the way is refused."""
-        before = self.number
-        self.number += 1
-        self.cache.drop_own(self.number, (CacheKey(path, NODE),))
-        assert not self.cache.permits(path, before)
-        self.version += 1
-        self.truth[path] = b"%d" % self.version
-        self.cache.settled(self.number)
-
-    @rule()
-    def jeopardy_and_back(self) -> None:
-        """Everything goes."""
-        self.cache.disable()
-        self.owed.clear()
-        self.cache.enable()
-        self.cache.renew(self.now, 20, self.now + 1000)
-        self.granted_until = max(self.granted_until, self.now + 20)
-
-    @invariant()
-    def no_hit_is_stale(self) -> None:
-        """The one thing that matters."""
-        for path, held in self.truth.items():
-            entry = self.cache.node(path, self.now)
-            if entry is not None:
-                assert self.now < self.granted_until
-                assert (entry.contents if entry.stat else None) == held
-
-
-TestDumbTwin = DumbTwin.TestCase
-TestDumbTwin.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-
-
-def test_readers_in_other_threads_never_see_a_mixture() -> None:
-    """DESIGN §6: a cached read takes no lock. A listing read while its entries are dropped and refilled is either one
-    that was true at some instant, or a miss.
-
-    The writer keeps all children at one generation at any instant a reader may call now.
-    """
-    cache = live_cache()
-    names = tuple(f"n{index:02d}" for index in range(20))
-    stop = threading.Event()
-    mixtures: list[set[int]] = []
-    hits = 0
-
-    def read() -> None:
-        nonlocal hits
-        while not stop.is_set():
-            page = cache.listing("/d", 1, "", 0, 1)
-            if page is not None:
-                hits += 1
-                seen = {entry.stat.content_generation for entry in page.entries}
-                if len(seen) > 1:
-                    mixtures.append(seen)
-
-    def write(generation: int) -> None:
-        for name in names:
-            cache.drop(CacheKey(f"/d/{name}", NODE))
-        for name in names:
-            cache.put_node(f"/d/{name}", stat(1, generation))
-
-    write(0)
-    cache.put_children("/d", 1, "", names, False)
-    readers = [threading.Thread(target=read) for _ in range(3)]
-    for reader in readers:
-        reader.start()
-    generation = 0
-    while (hits < 500 or generation < 500) and generation < 200_000:
-        generation += 1
-        write(generation)
-    stop.set()
-    for reader in readers:
-        reader.join()
-    assert not mixtures
-    assert hits >= 500

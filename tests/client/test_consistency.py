@@ -205,7 +205,7 @@ def check_locks(actors: list[Actor]) -> None:
         assert len(believers) <= 1, f"the lock of instance {instance} is held by {believers}"
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32))
 def test_reads_locks_calls_and_events_stand_up_to_everything(seed: int) -> None:
     """DESIGN §5 "A hit needs both", §6 "No lock is lost in silence": judged at every step of a random history."""

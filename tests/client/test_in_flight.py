@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from chubby.client.in_flight import WAITING_LIMIT, CallsInFlight, Flight, Purpose
+from chubby.client.in_flight import ACQUIRES_LIMIT, WAITING_LIMIT, CallsInFlight, Flight, Purpose
 from chubby.types.calls import Acquire, Call, GetStat
 from chubby.types.limits import REPLY_TABLE_LIMIT
 from chubby.types.time import NEVER
@@ -203,9 +203,34 @@ def test_the_line_is_bounded() -> None:
     """Without a master an application could go on asking for ever."""
     flights = CallsInFlight()
     begun(flights, WAITING_LIMIT - 1)
-    assert not flights.crowded
+    assert not flights.crowded(READ)
     begun(flights, 1)
-    assert flights.crowded
+    assert flights.crowded(READ)
+
+
+def test_waiting_acquires_are_bounded_too() -> None:
+    """Below the window, so that a Release always finds room."""
+    flights = CallsInFlight()
+    waiters = begun(flights, ACQUIRES_LIMIT, Acquire(1))
+    assert flights.crowded(Acquire(2)) and not flights.crowded(READ) and not flights.crowded(Acquire(2, wait=False))
+    flights.finish(waiters[0])
+    assert not flights.crowded(Acquire(2))
+
+
+@pytest.mark.parametrize("waiting", [1, 300, 513, 700, ACQUIRES_LIMIT])
+def test_however_many_acquires_wait_other_calls_go_through(waiting: int) -> None:
+    """A mount has a thousand waiters in one session. Each round of repeats is followed by other calls' progress."""
+    flights = CallsInFlight()
+    begun(flights, waiting, Acquire(1))
+    sent = len(send_all(flights))
+    assert sent == waiting
+    for _ in range(2000):
+        (flight,) = begun(flights, 1)
+        sent += len(send_all(flights))
+        assert flight.stream == 1, f"call {flight.number} was held up"
+        flights.finish(flight)
+    room = REPLY_TABLE_LIMIT - waiting
+    assert sent <= waiting + 2000 + waiting * (2000 // min(room, max(waiting, 512 - waiting)) + 1)
 
 
 class Histories(RuleBasedStateMachine):
@@ -221,8 +246,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 300), waits=st.booleans())
     def begin(self, count: int, waits: bool) -> None:
-        """Some calls begin."""
-        for _ in range(count):
+        """Some calls begin, within the bounds."""
+        for _ in range(count if len(self.flights) < 900 else 0):
             flight = self.flights.begin(Acquire(1) if waits else READ, 0, purpose=Purpose.CALLER)
             self.highest = max(self.highest, flight.number)
 

@@ -169,8 +169,8 @@ class TestOpening:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await until(lambda: session.statistics().calls == 0)
-        assert "/e" not in cell.tree.nodes
+        await until(lambda: session.statistics().calls == 0 and "/e" not in cell.tree.nodes)
+        assert session.statistics().handles == 0
 
 
 def _made(cell: FakeCell) -> None:

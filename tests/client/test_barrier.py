@@ -1,0 +1,110 @@
+"""Barrier: wait for each other before and after a step, whoever dies (DESIGN §6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from chubby import aio
+from chubby.client.recipes.barrier import AsyncBarrier
+from chubby.errors import DeadlineExceeded
+from chubby.types.transaction import Create
+from tests.client.conftest import until
+from tests.client.fake_cell import FakeCell
+from tests.client.fake_network import ADDRESSES, FakeNetwork
+
+Another = Callable[[], Awaitable[aio.Session]]
+
+
+@asynccontextmanager
+async def sessions(cell: FakeCell) -> AsyncIterator[Another]:
+    """Gives further sessions with `cell`, closed in the end."""
+    async with AsyncExitStack() as stack:
+
+        async def another() -> aio.Session:
+            connecting = aio.connect("/ls/local", addresses=ADDRESSES, network=FakeNetwork(cell))
+            return await stack.enter_async_context(connecting)
+
+        yield another
+
+
+@pytest.fixture
+async def another(cell: FakeCell) -> AsyncIterator[Another]:
+    """Gives further sessions with the cell of the test."""
+    async with sessions(cell) as made:
+        yield made
+
+
+class TestBarrier:
+    """Wait for each other before and after a step."""
+
+    async def test_all_enter_then_all_leave_round_after_round(self, another: Another) -> None:
+        """Nobody is a round ahead of anybody else, and nobody is left behind."""
+        parties = [await another() for _ in range(3)]
+        inside, rounds = 0, 4
+        problems: list[str] = []
+
+        async def work(index: int) -> None:
+            nonlocal inside
+            for _ in range(rounds):
+                async with AsyncBarrier(parties[index], "/barrier", f"p{index}", 3):
+                    inside += 1
+                    await asyncio.sleep(0.002 * index)
+                    if not 1 <= inside <= 3:
+                        problems.append(f"{inside} inside")
+                inside -= 1
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(work(index) for index in range(3)))
+        assert not problems and inside == 0
+
+    async def test_none_enters_before_the_last(self, session: aio.Session, another: Another) -> None:
+        """Two of three wait."""
+        entered: list[int] = []
+
+        async def enter(index: int, who: aio.Session) -> None:
+            await AsyncBarrier(who, "/barrier", f"p{index}", 3).enter()
+            entered.append(index)
+
+        tasks = [asyncio.ensure_future(enter(index, await another())) for index in range(2)]
+        await until(lambda: len(session.driver.core.desk.flights) == 0)
+        directory = await session.open("/barrier", create=True)
+        async with asyncio.timeout(30):
+            while len(await directory.read_dir()) < 2:
+                await asyncio.sleep(0.01)
+        assert entered == []
+        await enter(2, session)
+        await asyncio.gather(*tasks)
+        assert sorted(entered) == [0, 1, 2]
+
+    async def test_out_of_time_ones_node_is_gone(self, session: aio.Session, cell: FakeCell) -> None:
+        """So that the others do not count it."""
+        with pytest.raises(DeadlineExceeded, match="not all 2 parties"):
+            await AsyncBarrier(session, "/barrier", "me", 2).enter(timeout=0.05)
+        await until(lambda: "/barrier/party-me" not in cell.tree.nodes)
+        assert session.statistics().handles == 0
+
+    async def test_a_dead_party_has_left(self, session: aio.Session, another: Another) -> None:
+        """Its node went with its session."""
+        other = await another()
+        ours, theirs = AsyncBarrier(session, "/barrier", "a", 2), AsyncBarrier(other, "/barrier", "b", 2)
+        await asyncio.gather(ours.enter(), theirs.enter())
+        leaving = asyncio.ensure_future(ours.leave())
+        await asyncio.sleep(0.01)
+        assert not leaving.done()
+        await other.close()
+        await asyncio.wait_for(leaving, 30)
+
+    async def test_the_mark_of_the_dead_is_removed(self, session: aio.Session, cell: FakeCell) -> None:
+        """All died inside; the next round must not walk through their open door."""
+        cell.tree.transact((), (Create("/barrier"), Create("/barrier/ready")))
+        with pytest.raises(DeadlineExceeded):
+            await AsyncBarrier(session, "/barrier", "me", 2).enter(timeout=0.1)
+        assert "/barrier/ready" not in cell.tree.nodes
+
+    async def test_leaving_without_having_entered(self, session: aio.Session) -> None:
+        """Nothing happens."""
+        await AsyncBarrier(session, "/barrier", "me", 2).leave()

@@ -1,0 +1,178 @@
+"""ConfigWatcher and ServiceRegistry: never older after newer, never a silent gap (DESIGN §6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from chubby import aio
+from chubby.client.recipes.service_registry import AsyncServiceRegistry, Instance
+from chubby.errors import SessionExpired
+from tests.client.conftest import until
+from tests.client.fake_cell import FakeCell
+from tests.client.fake_network import ADDRESSES, FakeNetwork
+
+Another = Callable[[], Awaitable[aio.Session]]
+
+
+@asynccontextmanager
+async def sessions(cell: FakeCell) -> AsyncIterator[Another]:
+    """Gives further sessions with `cell`, closed in the end."""
+    async with AsyncExitStack() as stack:
+
+        async def another() -> aio.Session:
+            connecting = aio.connect("/ls/local", addresses=ADDRESSES, network=FakeNetwork(cell))
+            return await stack.enter_async_context(connecting)
+
+        yield another
+
+
+@pytest.fixture
+async def another(cell: FakeCell) -> AsyncIterator[Another]:
+    """Gives further sessions with the cell of the test."""
+    async with sessions(cell) as made:
+        yield made
+
+
+async def down(session: aio.Session) -> None:
+    """The session's network fails for good."""
+    network = session.driver.network
+    assert isinstance(network, FakeNetwork)
+    network.up = False
+
+
+class TestConfigWatcher:
+    """A value everybody follows."""
+
+    async def test_the_present_value_then_each_change(self, session: aio.Session, another: Another) -> None:
+        """None while there is none; of quick changes perhaps only the last."""
+        writer = await another()
+        async with aio.ConfigWatcher(session, "/config") as watcher:
+            assert await anext(watcher) is None
+            handle = await writer.open("/config", create=True, contents=b"1")
+            assert await anext(watcher) == b"1"
+            for number in range(2, 6):
+                await handle.set_contents(b"%d" % number)
+            seen = await anext(watcher)
+            while seen != b"5":
+                following = await anext(watcher)
+                assert following is not None and seen is not None and following > seen, "never older after newer"
+                seen = following
+            await handle.delete()
+            assert await anext(watcher) is None
+            await writer.open("/config", create=True, contents=b"6")
+            assert await anext(watcher) == b"6"
+            assert await watcher.read() == b"6"
+
+    async def test_decoded(self, session: aio.Session) -> None:
+        """By a function of one's own."""
+        await session.open("/limit", create=True, contents=b"42")
+        async with aio.ConfigWatcher(session, "/limit", int) as watcher:
+            assert await anext(watcher) == 42
+
+    async def test_a_change_of_metadata_is_no_news(self, session: aio.Session, another: Another) -> None:
+        """Only another content is."""
+        handle = await (await another()).open("/config", create=True, contents=b"1")
+        async with aio.ConfigWatcher(session, "/config") as watcher:
+            assert await anext(watcher) == b"1"
+            await handle.set_attributes({"a": b"1"})
+            await handle.set_contents(b"1")
+            await handle.set_contents(b"2")
+            assert await anext(watcher) == b"2"
+
+    async def test_across_connections_and_masters(
+        self, session: aio.Session, another: Another, network: FakeNetwork
+    ) -> None:
+        """Nothing to do."""
+        handle = await (await another()).open("/config", create=True, contents=b"0")
+        async with aio.ConfigWatcher(session, "/config") as watcher:
+            assert await anext(watcher) == b"0"
+            for number in range(1, 5):
+                network.cut() if number % 2 else await network.fail_over(ADDRESSES[number % 3])
+                await handle.set_contents(b"%d" % number)
+                assert await anext(watcher) == b"%d" % number
+
+    async def test_reads_are_cached(self, session: aio.Session, cell: FakeCell) -> None:
+        """A value that does not change costs the master nothing."""
+        await session.open("/config", create=True, contents=b"1")
+        watcher = aio.ConfigWatcher(session, "/config")
+        await watcher.read()
+        asked = len(cell.received)
+        for _ in range(20):
+            assert await watcher.read() == b"1"
+        assert len(cell.received) == asked
+        await watcher.close()
+        await watcher.close()
+
+    async def test_session_lost(self, hasty_cell: FakeCell) -> None:
+        """The iteration raises."""
+        async with sessions(hasty_cell) as another:
+            session = await another()
+            watcher = aio.ConfigWatcher(session, "/config")
+            await anext(watcher)
+            await down(session)
+            with pytest.raises(SessionExpired):
+                await anext(watcher)
+
+
+class TestServiceRegistry:
+    """Who offers a service, and where."""
+
+    async def test_entries_come_and_go_with_their_sessions(
+        self, session: aio.Session, another: Another, cell: FakeCell
+    ) -> None:
+        """And whoever follows is told."""
+        registry, provider = AsyncServiceRegistry(session, "/services"), await another()
+        seen: list[list[str]] = []
+
+        async def follow() -> None:
+            async for instances in registry.follow("web"):
+                seen.append([instance.address for instance in instances])
+
+        following = asyncio.ensure_future(follow())
+        await until(lambda: seen == [[]])
+        theirs = AsyncServiceRegistry(provider, "/services")
+        async with await theirs.register("web", "a", "10.0.0.1:80", {"zone": b"eu"}):
+            entry = Instance("a", "10.0.0.1:80", {"zone": b"eu", "address": b"10.0.0.1:80"})
+            await until(lambda: seen[-1] == ["10.0.0.1:80"])
+            assert await registry.instances("web") == [entry]
+            await theirs.register("web", "b", "10.0.0.2:80")
+            await until(lambda: seen[-1] == ["10.0.0.1:80", "10.0.0.2:80"])
+        await until(lambda: seen[-1] == ["10.0.0.2:80"])
+        await provider.close()
+        await until(lambda: seen[-1] == [])
+        following.cancel()
+
+    async def test_an_unknown_service_has_no_instances(self, session: aio.Session) -> None:
+        """Not an error."""
+        assert await AsyncServiceRegistry(session, "/services").instances("nothing") == []
+
+    async def test_a_name_that_is_taken_is_taken_over(self, session: aio.Session, another: Another) -> None:
+        """One's own former entry, for instance; both keep it alive from then on."""
+        ours = await AsyncServiceRegistry(session, "/services").register("web", "a", "old:1")
+        second = await another()
+        await AsyncServiceRegistry(second, "/services").register("web", "a", "new:1")
+        await ours.close()
+        found = await AsyncServiceRegistry(session, "/services").instances("web")
+        assert [instance.address for instance in found] == ["new:1"]
+
+    async def test_updates_and_loss(self, session: aio.Session, another: Another) -> None:
+        """Attributes change; an entry deleted by somebody is told of."""
+        registry = AsyncServiceRegistry(session, "/services")
+        registration = await registry.register("web", "a", "x:1")
+        await registration.update({"load": b"7"})
+        assert (await registry.instances("web"))[0].attributes["load"] == b"7"
+        waiting = asyncio.ensure_future(registration.lost())
+        theirs = await (await another()).open("/services/web/a")
+        await theirs.delete()
+        assert "deleted" in await waiting
+
+    async def test_nodes_that_are_no_entries_are_left_out(self, session: aio.Session) -> None:
+        """Somebody's notes, for instance."""
+        registry = AsyncServiceRegistry(session, "/services")
+        await registry.register("web", "a", "x:1")
+        await session.open("/services/web/README", create=True)
+        assert [instance.name for instance in await registry.instances("web")] == ["a"]

@@ -1,0 +1,200 @@
+"""Lock and Election: one at a time, known to everybody, and honest about doubt (DESIGN §6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from chubby import aio
+from chubby.client.recipes.election import AsyncElection
+from chubby.client.recipes.lock import AsyncLock
+from chubby.errors import DeadlineExceeded, LockNotHeld, SessionExpired
+from chubby.types.nodes import LockMode
+from tests.client.conftest import until
+from tests.client.fake_cell import FakeCell
+from tests.client.fake_network import ADDRESSES, FakeNetwork
+
+Another = Callable[[], Awaitable[aio.Session]]
+
+
+@asynccontextmanager
+async def sessions(cell: FakeCell) -> AsyncIterator[Another]:
+    """Gives further sessions with `cell`, closed in the end."""
+    async with AsyncExitStack() as stack:
+
+        async def another() -> aio.Session:
+            connecting = aio.connect("/ls/local", addresses=ADDRESSES, network=FakeNetwork(cell))
+            return await stack.enter_async_context(connecting)
+
+        yield another
+
+
+@pytest.fixture
+async def another(cell: FakeCell) -> AsyncIterator[Another]:
+    """Gives further sessions with the cell of the test."""
+    async with sessions(cell) as made:
+        yield made
+
+
+def waiters(cell: FakeCell, path: str) -> int:
+    """How many wait for the lock of a node."""
+    node = cell.tree.nodes.get(path)
+    return len(node.waiters) if node else 0
+
+
+async def down(session: aio.Session) -> None:
+    """The session's network fails for good."""
+    network = session.driver.network
+    assert isinstance(network, FakeNetwork)
+    network.up = False
+
+
+class TestLock:
+    """A named mutex with a fencing token."""
+
+    async def test_one_at_a_time_and_tokens_grow(self, session: aio.Session, another: Another, cell: FakeCell) -> None:
+        """Whoever is next gets it when the first one leaves."""
+        second = await another()
+        async with AsyncLock(session, "/lock") as first_held:
+            task = asyncio.ensure_future(AsyncLock(second, "/lock").acquire())
+            await until(lambda: waiters(cell, "/lock") == 1)
+            first_held.ensure()
+            assert first_held.certain
+        second_held = await task
+        assert second_held.token > first_held.token
+        assert (await session.check_sequencer(second_held.sequencer)).token == second_held.token
+
+    async def test_out_of_time(self, session: aio.Session, another: Another, cell: FakeCell) -> None:
+        """DeadlineExceeded; nothing is left, neither in the queue nor open."""
+        second = await another()
+        async with AsyncLock(session, "/lock"):
+            with pytest.raises(DeadlineExceeded):
+                await AsyncLock(second, "/lock", timeout=0.05).acquire()
+            assert waiters(cell, "/lock") == 0 and second.statistics().handles == 0
+
+    async def test_shared(self, session: aio.Session, another: Another) -> None:
+        """Readers together."""
+        second = await another()
+        mode = LockMode.SHARED
+        async with AsyncLock(session, "/lock", mode=mode) as ours, AsyncLock(second, "/lock", mode=mode) as theirs:
+            assert ours.token == theirs.token
+
+    async def test_uncertain_in_jeopardy_lost_at_the_end(self, hasty_cell: FakeCell) -> None:
+        """`ensure` raises before anybody else can get the lock; leaving never fails."""
+        async with sessions(hasty_cell) as another:
+            session = await another()
+            async with AsyncLock(session, "/lock", lock_delay=1.0) as held:
+                await down(session)
+                await until(lambda: not held.certain)
+                assert hasty_cell.tree.nodes["/lock"].holders, "nobody else can have it yet"
+                with pytest.raises(SessionExpired, match="jeopardy"):
+                    held.ensure()
+                await until(lambda: session.state.final)
+                with pytest.raises(SessionExpired):
+                    held.ensure()
+
+    async def test_it_is_not_reentrant(self, session: aio.Session) -> None:
+        """A second acquire would wait for itself; it says so. Released, it can be taken again."""
+        lock = AsyncLock(session, "/lock")
+        await lock.acquire()
+        with pytest.raises(AssertionError, match="reentrant"):
+            await lock.acquire()
+        await lock.release()
+        await lock.release()
+        async with lock:
+            pass
+
+
+class TestElection:
+    """One leader among many, known to everybody."""
+
+    async def test_one_leads_the_next_takes_over(self, session: aio.Session, another: Another, cell: FakeCell) -> None:
+        """And everybody is told of each."""
+        second, observer = await another(), await another()
+        seen: list[bytes] = []
+
+        async def observe() -> None:
+            async for value in AsyncElection(observer, "/leader").leaders():
+                seen.append(value)
+
+        async with AsyncElection(session, "/leader", b"first") as leadership:
+            watching = asyncio.ensure_future(observe())
+            task = asyncio.ensure_future(AsyncElection(second, "/leader", b"second").campaign())
+            await until(lambda: waiters(cell, "/leader") == 1 and seen == [b"first"])
+            assert await AsyncElection(observer, "/leader").leader() == b"first"
+            assert leadership.certain
+            await leadership.announce(b"first, moved")
+            await until(lambda: seen[-1] == b"first, moved")
+        following = await task
+        assert following.token > leadership.token
+        await until(lambda: seen[-1] == b"second")
+        watching.cancel()
+
+    async def test_nobody_yet(self, session: aio.Session) -> None:
+        """Empty."""
+        assert await AsyncElection(session, "/leader").leader() == b""
+
+    async def test_a_deposed_leader_does_not_overwrite_its_successor(
+        self, session: aio.Session, another: Another, cell: FakeCell
+    ) -> None:
+        """Announcing is guarded by the token."""
+        first, second = (
+            AsyncElection(session, "/leader", b"first"),
+            AsyncElection(await another(), "/leader", b"second"),
+        )
+        old = await first.campaign()
+        await old.handle.release()
+        await second.campaign()
+        with pytest.raises(LockNotHeld):
+            await old.announce(b"still me")
+        await first.resign()
+        assert cell.tree.nodes["/leader"].contents == b"second"
+
+    async def test_resigning_empties_the_file(self, session: aio.Session, cell: FakeCell) -> None:
+        """At once, and twice does no harm."""
+        election = AsyncElection(session, "/leader", b"me")
+        await election.campaign()
+        await election.resign()
+        await election.resign()
+        assert cell.tree.nodes["/leader"].contents == b"" and not cell.tree.nodes["/leader"].holders
+
+    async def test_out_of_time_or_cancelled_nothing_is_left(
+        self, session: aio.Session, another: Another, cell: FakeCell
+    ) -> None:
+        """Neither in the queue nor open."""
+        second = await another()
+        async with AsyncElection(session, "/leader"):
+            with pytest.raises(DeadlineExceeded):
+                await AsyncElection(second, "/leader").campaign(timeout=0.05)
+            task = asyncio.ensure_future(AsyncElection(second, "/leader").campaign())
+            await until(lambda: waiters(cell, "/leader") == 1)
+            task.cancel()
+            await until(lambda: waiters(cell, "/leader") == 0)
+            await until(lambda: second.statistics().handles == 0)
+
+    async def test_told_when_it_is_over(self, session: aio.Session, another: Another) -> None:
+        """`lost`: the node was deleted, or we resigned."""
+        election = AsyncElection(session, "/leader")
+        leadership = await election.campaign()
+        waiting = asyncio.ensure_future(leadership.lost())
+        theirs = await (await another()).open("/leader")
+        await theirs.delete()
+        assert "deleted" in await waiting
+        await election.resign()
+        leadership = await AsyncElection(session, "/leader").campaign()
+        waiting = asyncio.ensure_future(leadership.lost())
+        await asyncio.sleep(0)
+        await leadership.handle.close()
+        assert await waiting == "resigned"
+
+    async def test_told_when_the_session_is_lost(self, hasty_cell: FakeCell) -> None:
+        """And that is final."""
+        async with sessions(hasty_cell) as another:
+            session = await another()
+            leadership = await AsyncElection(session, "/leader").campaign()
+            await down(session)
+            assert "lease" in await leadership.lost()
+            assert not leadership.certain
