@@ -29,11 +29,17 @@ def cell(module_cell: Cell, request: pytest.FixtureRequest) -> Iterator[Cell]:
 
 
 @pytest.fixture
-def start() -> Iterator[Starter]:
-    """Starts client processes; they are killed when the test is over."""
+def start(request: pytest.FixtureRequest) -> Iterator[Starter]:
+    """Starts client processes; they are killed when the test is over. If it failed, what they said is shown."""
+    failed = request.session.testsfailed
+    programs: list[Program] = []
     with ExitStack() as stack:
 
         def start(*arguments: str) -> Program:
-            return stack.enter_context(Program(*arguments))
+            programs.append(stack.enter_context(Program(*arguments)))
+            return programs[-1]
 
         yield start
+    if request.session.testsfailed > failed:
+        for program in programs:
+            print("---", *program.arguments, *program.said, sep="\n")

@@ -31,6 +31,7 @@ class Program:
 
     def __init__(self, *arguments: str) -> None:
         """Run this file with `arguments` (the first names one of its programs), or if that is `-m`, any module."""
+        self.arguments = arguments
         module = arguments if arguments[0] == "-m" else ("-m", "tests.integration.programs", *arguments)
         self.process = subprocess.Popen(
             bound_to_us(*module),
@@ -56,8 +57,6 @@ class Program:
     ) -> None:
         """Kill it, if it still runs."""
         self.end()
-        if error is not None:
-            print(f"--- {self.process.args!r}", *self.said, sep="\n")
 
     @property
     def pid(self) -> int:
