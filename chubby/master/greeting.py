@@ -90,7 +90,7 @@ class Greeter:
 
     def run(self, at: Moment) -> None:
         """Answer what waits, if it may be answered now."""
-        if not at.live or not self._failover.may(Permission.SESSIONS):
+        if self.idle or not at.live or not self._failover.may(Permission.SESSIONS):
             return
         for stream_id in tuple(self._waiting):
             stream = self._streams.get(stream_id)

@@ -10,11 +10,13 @@ from __future__ import annotations
 from chubby.errors import ErrorCode, Failure
 from chubby.master import sequencer
 from chubby.master.desk import Desk, Held, Plan, Settled, refuse
+from chubby.master.handles import Handle
 from chubby.master.moment import Moment
 from chubby.master.pending import Footprint, Rank
 from chubby.master.session import Session
 from chubby.namespace.commands import AcquireLock, ReleaseLock
 from chubby.namespace.commands import CancelAcquire as CancelAcquireLock
+from chubby.namespace.nodes import Node
 from chubby.namespace.outcomes import LockAnswer, LockStanding, Reply
 from chubby.types.calls import (
     Acquire,
@@ -26,8 +28,9 @@ from chubby.types.calls import (
     SetSequencer,
 )
 from chubby.types.limits import LOCK_DELAY_MAXIMUM
-from chubby.types.nodes import LockOwner, Sequencer
+from chubby.types.nodes import LockMode, LockOwner, Sequencer
 from chubby.types.results import Done, LockGranted, SequencerResult
+from chubby.types.transaction import TokenIs
 
 _LockCall = Acquire | CancelAcquire | Release
 
@@ -46,6 +49,8 @@ def acquire(desk: Desk, session: Session, call: Acquire, at: Moment) -> Plan | S
     if not 0 <= call.lock_delay <= LOCK_DELAY_MAXIMUM:
         return refuse(ErrorCode.BAD_ARGUMENT, "a lock-delay is from 0 to one minute")
     handle, node = found
+    if not call.wait and call.mode is LockMode.EXCLUSIVE and _is_held_by_others(desk, session, handle, node):
+        return refuse(ErrorCode.LOCK_CONFLICT, f"{handle.path}: the lock is held", handle.path)
     action = AcquireLock(call.handle, handle.path, node.instance, call.mode, call.wait, call.lock_delay)
     return Plan(action, locks=(handle.path,))
 
@@ -144,6 +149,14 @@ def check_sequencer(desk: Desk, session: Session, call: CheckSequencer, at: Mome
     """What the bytes mean, if the hold period lasts."""
     meaning = _valid(desk, call.sequencer)
     return Settled(meaning if isinstance(meaning, Failure) else _told(meaning, call.sequencer))
+
+
+def _is_held_by_others(desk: Desk, session: Session, handle: Handle, node: Node) -> bool:
+    """Whether a TryAcquire is bound to fail as things stand: whoever polls puts nothing into the log."""
+    if desk.machine.failing_guard((TokenIs(handle.path, node.lock_token),)) is not None:
+        return False
+    owner = LockOwner(session.id, handle.number)
+    return desk.machine.standing(owner, handle.path, node.instance).standing is LockStanding.NONE
 
 
 def _valid(desk: Desk, data: bytes) -> Sequencer | Failure:

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chubby.errors import ErrorCode, Failure
+from chubby.errors import Failure
 from chubby.master import telling
 from chubby.master.answers import Answers
 from chubby.master.calls import Calls
 from chubby.master.desk import Desk
 from chubby.master.effects import MasterEffect
-from chubby.master.ending import Cause, Endings
+from chubby.master.ending import Endings
 from chubby.master.failover import Failover, Permission, Phase, Recovery, Trigger
 from chubby.master.greeting import Greeter
 from chubby.master.invalidation import Invalidations
@@ -29,27 +29,18 @@ from chubby.master.leases import Leases
 from chubby.master.moment import Moment
 from chubby.master.pipeline import Pipeline, WorkPlan
 from chubby.master.proposals import Proposals
+from chubby.master.reception import Reception
 from chubby.master.session import Session, SessionState
 from chubby.master.settings import MasterSettings
 from chubby.master.statistics import MasterStatistics, gather
-from chubby.master.streams import Stream, Streams, StreamState
+from chubby.master.streams import Streams
 from chubby.master.upkeep import Upkeep
 from chubby.namespace.commands import Body
 from chubby.namespace.machine import Machine
 from chubby.namespace.outcomes import Outcome
 from chubby.types.identity import Epoch, SessionId
 from chubby.types.limits import HEARTBEAT_INTERVAL
-from chubby.types.stream import (
-    Acknowledge,
-    CallFrame,
-    ClientFrame,
-    CloseSession,
-    KeepAlive,
-    OpenSession,
-    Redirect,
-    Refused,
-    Resume,
-)
+from chubby.types.stream import ClientFrame
 from chubby.types.time import NEVER, Duration, Instant
 
 _NONCE_BYTES = 6
@@ -98,8 +89,10 @@ class Master:
             self._recovery,
             jitter,
         )
+        self._reception = Reception(
+            desk, self._streams, self._greeter, self._calls, self._endings, self._pipeline, self._invalidations
+        )
         self._nonce = 0
-        self._whereabouts: tuple[str, Epoch] = ("", 0)
         self._ticked: Instant = 0
         self._lease_until: Instant = 0
 
@@ -164,7 +157,7 @@ class Master:
         To be called also while we are a follower, whenever the known master changes, so that new streams get the right
         answer. Pending calls are forgotten: their outcome is unknown and the clients resume elsewhere.
         """
-        self._whereabouts = (address, epoch)
+        self._reception.whereabouts = (address, epoch)
         if self._failover.phase is Phase.FOLLOWING:
             return
         self._failover.move(Trigger.DEPOSED)
@@ -185,8 +178,7 @@ class Master:
         self._told.clear()
         self._desk.requests.clear()
         self._desk.epoch = 0
-        for stream in self._streams.ids():
-            self._redirect(stream)
+        self._reception.redirect_all()
 
     def _begin(self, at: Moment) -> None:
         """Our epoch has begun: rebuild what can be known of sessions, at the longest leases they may have."""
@@ -206,66 +198,20 @@ class Master:
 
     def attach(self, stream: int, principal: str, now: Instant) -> None:
         """A stream begins; its caller was proven to be `principal`."""
-        self._streams.attach(stream, principal)
+        self._reception.attach(stream, principal)
 
     def detach(self, stream: int, now: Instant) -> None:
         """A stream's connection is gone; its session lives on until it resumes or its lease runs out."""
-        self._unbind(stream)
-        self._streams.detach(stream)
+        self._reception.detach(stream)
 
     def receive(self, stream: int, frame: ClientFrame, now: Instant, lease_until: Instant) -> None:
         """One frame of a client, in order. Frames of unknown (already ended) streams are ignored."""
-        found = self._streams.get(stream)
-        if found is None:
-            return
         if self._failover.phase is Phase.FOLLOWING:
-            self._redirect(stream)
+            self._reception.redirect(stream)
             return
         at = self._at(now, lease_until)
-        if found.state is StreamState.BOUND:
-            self._receive_bound(found, frame, at)
-        elif found.state is StreamState.FRESH and isinstance(frame, OpenSession | Resume):
-            self._greeter.greet(found, frame, at)
-        else:
-            self._violated(stream, "a stream begins with OpenSession or Resume, and then waits for the answer")
+        self._reception.receive(stream, frame, at)
         self._run(at)
-
-    def _receive_bound(self, stream: Stream, frame: ClientFrame, at: Moment) -> None:
-        session = self._sessions[stream.session]
-        match frame:
-            case Acknowledge(push=push):
-                self._acknowledged(session, push)
-            case KeepAlive():
-                self._greeter.keep_alive(session, frame, at)
-            case CallFrame():
-                if session.state is SessionState.LIVE:
-                    self._calls.receive(session, frame, at)
-            case CloseSession():
-                self._endings.begin(session, Cause.CLOSED, at)
-            case OpenSession() | Resume():
-                self._violated(stream.id, "a stream belongs to one session")
-
-    def _acknowledged(self, session: Session, push: int) -> None:
-        settled = session.mailbox.acknowledge(push)
-        self._desk.registry.acknowledged(session.id, settled.keys, settled.place)
-        if settled.everything:
-            self._desk.registry.forget(session.id)
-        self._pipeline.rounds_clear(self._invalidations.settled(session))
-        self._told[session.id] = None
-
-    def _violated(self, stream: int, message: str) -> None:
-        self._unbind(stream)
-        self._streams.end(stream, Refused(Failure(ErrorCode.BAD_ARGUMENT, message)))
-
-    def _unbind(self, stream: int) -> None:
-        found = self._streams.get(stream)
-        session = self._sessions.get(found.session) if found is not None else None
-        if session is not None and session.stream == stream:
-            session.stream = None
-
-    def _redirect(self, stream: int) -> None:
-        self._desk.counters.redirects += 1
-        self._streams.end(stream, Redirect(*self._whereabouts))
 
     # ------------------------------------------------------------------------------------------------ log and time
 
@@ -300,7 +246,7 @@ class Master:
         if session is not None:
             self._endings.drain(session, at)
         self._bury()
-        self._upkeep.review(at)
+        self._upkeep.applied(at)
 
     def _bury(self) -> None:
         """Forget the sessions whose end was applied."""

@@ -28,6 +28,7 @@ class Upkeep:
         self._leases = leases
         self._fresh_key = fresh_key
         self._delays: Timers[_Period] = Timers()
+        self._seen: tuple[int, LeaseCaps] = (0, LeaseCaps())
 
     def __len__(self) -> int:
         """How many locks are in lock-delay."""
@@ -70,11 +71,17 @@ class Upkeep:
         """End the lock-delays that are over; look at the length of leases."""
         while (period := self._delays.pop(at.now)) is not None:
             self._end_delay(period, at)
-        self.review(at)
+        self._review(at)
 
-    def review(self, at: Moment) -> None:
-        """Look at the load: ask for other lease caps if need be."""
+    def applied(self, at: Moment) -> None:
+        """A command was applied: look at the load again if sessions came or went, or the caps changed."""
         machine = self._desk.machine
+        if (machine.session_count, machine.caps) != self._seen:
+            self._review(at)
+
+    def _review(self, at: Moment) -> None:
+        machine = self._desk.machine
+        self._seen = (machine.session_count, machine.caps)
         self._ask(self._leases.review(machine.caps, machine.session_count, at.now), at)
 
     def clear(self) -> None:

@@ -83,6 +83,24 @@ def test_try_acquire_does_not_wait() -> None:
     assert code_of(bob.call(Acquire(two, SHARED, wait=False))) is ErrorCode.LOCK_CONFLICT
 
 
+def test_polling_a_held_lock_puts_nothing_into_the_log() -> None:
+    """A TryAcquire that is bound to fail is answered like a read, behind what is in flight for the lock."""
+    cell, (alice, bob), (one, two) = contenders()
+    alice.call(Acquire(one))
+    before = len(cell.commands)
+    for _ in range(3):
+        assert code_of(bob.call(Acquire(two, wait=False))) is ErrorCode.LOCK_CONFLICT
+    assert len(cell.commands) == before
+    assert isinstance(alice.call(Acquire(one, wait=False)), LockGranted), "one's own lock is no conflict"
+    cell.applying = False
+    release = alice.start(Release(one))
+    polled = bob.start(Acquire(two, wait=False))
+    assert bob.answer(polled) is None
+    cell.applying = True
+    cell.settle()
+    assert isinstance(alice.answer(release), Done) and isinstance(bob.answer(polled), LockGranted)
+
+
 def test_acquire_is_idempotent() -> None:
     """A repeat by the same owner finds its own grant, or its own place; both are answered."""
     _, (alice, bob), (one, two) = contenders()
