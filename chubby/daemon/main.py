@@ -26,6 +26,11 @@ from chubby.storage.directory import DataDirectory
 from chubby.storage.files import OsFiles
 from chubby.types.identity import ReplicaId
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds for which the disk's thread, busy with a snapshot, may keep the loop from running (Python's default is ten
+times that).
+"""
+
 EXIT_BUG = 70
 EXIT_STORAGE = 74
 EXIT_EXPELLED = 75
@@ -52,6 +57,7 @@ def main(config_file: Path, replica: ReplicaId, data: Path | None, verbose: bool
     A replica whose data directory is empty joins its cell as a learner; format the directories of a new cell with
     `chubby cell format`.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL)
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format=f"%(asctime)s %(levelname)s replica {replica}: %(message)s",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -96,9 +97,16 @@ class DiskWorker:
                 if task is not None:
                     task()
                 elif job is not None:
+                    begun = time.monotonic()
                     self._step(job)
+                    self._breathe(time.monotonic() - begun)
             except BaseException as error:  # reported, never swallowed
                 self._tell(partial(self._failed, error))
+
+    def _breathe(self, took: float) -> None:
+        """Leave the processor to others for as long as a job's step took it, unless a task comes."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._tasks or self._stopping, timeout=took)
 
     def _step(self, job: Job) -> None:
         try:
