@@ -80,6 +80,7 @@ class Replica:
         self._known_since: Slot = -1
         self._snapshot_slot = recovered.snapshot
         self._log_since_snapshot = 0
+        self._snapshot_after = self._next_snapshot()
         self._snapshot_running = False
         self._digest_at: Instant = NEVER
         self._halted = False
@@ -258,6 +259,10 @@ class Replica:
     def _new_master(self, machine: Machine) -> Master:
         return Master(machine, self._settings.master, self._surroundings.fresh_key, self._surroundings.jitter)
 
+    def _next_snapshot(self) -> int:
+        """How much log the next snapshot waits for: up to a quarter more, so that replicas do not all write at once."""
+        return round(self._settings.snapshot_log_bytes * (1 + self._surroundings.jitter() / 4))
+
     def _follow_term(self, now: Instant) -> None:
         """Tell the master's room when an office of ours began or ended, and else where the master is."""
         term, master = self._peer.term, self._master
@@ -368,7 +373,7 @@ class Replica:
         elif halt is not None and not self._halted:
             self._halted = True
             self._gathering.halt = halt
-        if self._log_since_snapshot >= self._settings.snapshot_log_bytes and not self._snapshot_running:
+        if self._log_since_snapshot >= self._snapshot_after and not self._snapshot_running:
             self.order_snapshot()
 
     def order_snapshot(self) -> bool:
@@ -380,6 +385,7 @@ class Replica:
             return False
         self._snapshot_running = True
         self._log_since_snapshot = 0
+        self._snapshot_after = self._next_snapshot()
         configuration = self._peer.electorate.governing(machine.applied + 1)
         self._gathering.snapshot = SnapshotOrder(machine.applied, configuration, machine.version, machine.snapshot())
         return True
