@@ -163,9 +163,10 @@ class Calls:
                 self._process(pending, at)
 
     def lease_live(self) -> None:
-        """The master lease is live (again): go on with what waited for it."""
-        self._ready.extend(self._leaseless)
-        self._leaseless.clear()
+        """The master lease is live (again): go on with what waited for it, before anything that came later."""
+        if self._leaseless:
+            self._ready.extendleft(reversed(self._leaseless))
+            self._leaseless.clear()
 
     def applied(self, sequence: int) -> None:
         """A command was applied; calls that stood behind it are planned again."""
@@ -202,6 +203,7 @@ class Calls:
             pending.stage = Stage.WORKING
             errand = _CallErrand(self, pending)
             self._work[pending] = self._pipeline.admit(errand, self._work_plan(pending, planned), at)
+            self._ready.extend(session.order.admit(pending))
         elif not self._stands_behind(pending, planned):
             self._take(pending, planned, at)
 

@@ -27,7 +27,7 @@ from chubby.master.subscriptions import Subscriptions
 from chubby.namespace.commands import Action
 from chubby.namespace.machine import Machine
 from chubby.namespace.nodes import Node
-from chubby.types.calls import Mode
+from chubby.types.calls import Mode, Open
 from chubby.types.events import Event
 from chubby.types.identity import Epoch, HandleNumber, SessionId
 from chubby.types.nodes import LockOwner
@@ -115,9 +115,12 @@ class Desk:
         return handle, node
 
     def path_of(self, session: Session, number: HandleNumber) -> str | None:
-        """The path of an open handle; None if it is not open (yet)."""
+        """The path of a handle, open or about to be; None if that is not known."""
         handle = session.handles.get(number)
-        return None if handle is None else handle.path
+        if handle is not None:
+            return handle.path
+        maker = session.order.maker_of(number)
+        return maker.path if isinstance(maker, Open) and not maker.sequential else None
 
 
 def refuse(code: ErrorCode, message: str, *behind: Token) -> Settled:

@@ -4,10 +4,11 @@
 
 - a read, or a change on a condition, is carried out after every earlier change of the same session that touches the
   same cache key (or the same lock) has been applied: it sees them;
-- changes that touch a common key are applied in the order in which they arrived, whoever sent them (see `pipeline`);
+- changes of the session that touch a common key are applied in the order in which they arrived;
 - a call through a handle comes after the Open or Close of that handle; a Close after every earlier call through it,
   except an Acquire that waits for its lock, which it ends; BIND (SetSequencer) counts as an OPEN for what follows;
-- nothing else: reads may overtake writes to other nodes, and are never overtaken in effect by an earlier write.
+- nothing else: reads may overtake writes to other nodes. And an answer that was given like a read (a condition that did
+  not hold, say) leaves no trace in the log: if it is lost with its stream, the repeat is worked out anew, later.
 
 A call occupies *tokens*: the cache keys it reads or changes, the path of the lock it concerns, the number of its
 handle. Its `Rank` says which earlier calls on a common token it waits for:
@@ -16,10 +17,11 @@ handle. Its `Rank` says which earlier calls on a common token it waits for:
 |-------------|-----------------------------|-------------------------|
 | READ        | earlier changes             | earlier OPEN, CLOSE     |
 | CONDITIONAL | earlier changes             | earlier OPEN, CLOSE     |
-| CHANGE      | –                           | earlier OPEN, CLOSE     |
+| CHANGE      | earlier changes that are    | earlier OPEN, CLOSE     |
+|             | not in the lanes yet        |                         |
 | BIND        | earlier changes             | earlier OPEN, CLOSE     |
 | OPEN        | earlier changes             | –                       |
-| CLOSE       | –                           | every earlier call      |
+| CLOSE       | as CHANGE                   | every earlier call      |
 """
 
 from __future__ import annotations
@@ -55,6 +57,8 @@ class Rank(enum.Enum):
 _CHANGES: Final = frozenset({Rank.CONDITIONAL, Rank.CHANGE, Rank.OPEN, Rank.CLOSE})
 _HANDLE_MAKERS: Final = frozenset({Rank.BIND, Rank.OPEN, Rank.CLOSE})
 _WAIT_ON_TOKENS: Final = frozenset({Rank.READ, Rank.CONDITIONAL, Rank.BIND, Rank.OPEN})
+_QUEUE_UP: Final = frozenset({Rank.CHANGE, Rank.CLOSE})
+"""Once an earlier change has taken its place in the lanes (see `pipeline`), the lanes keep the order."""
 _WAIT_ON_HANDLE: Final = frozenset({Rank.READ, Rank.CONDITIONAL, Rank.CHANGE, Rank.BIND})
 
 
@@ -129,11 +133,12 @@ class PendingCall:
 class Order:
     """The calls of one session that later ones may have to wait for, by what they occupy, each in order of arrival."""
 
-    __slots__ = ("_changes", "_makers", "_users")
+    __slots__ = ("_changes", "_makers", "_queueing", "_users")
 
     def __init__(self) -> None:
         """No call is pending."""
         self._changes: dict[Token, dict[PendingCall, None]] = {}
+        self._queueing: dict[Token, dict[PendingCall, None]] = {}
         self._makers: dict[HandleNumber, dict[PendingCall, None]] = {}
         self._users: dict[HandleNumber, dict[PendingCall, None]] = {}
 
@@ -143,6 +148,7 @@ class Order:
         if footprint.rank in _CHANGES:
             for token in footprint.tokens:
                 self._changes.setdefault(token, {})[pending] = None
+                self._queueing.setdefault(token, {})[pending] = None
         if footprint.handle:
             self._users.setdefault(footprint.handle, {})[pending] = None
             if footprint.rank in _HANDLE_MAKERS:
@@ -154,6 +160,16 @@ class Order:
         followers, pending.followers = pending.followers, []
         return followers
 
+    def admit(self, pending: PendingCall) -> list[PendingCall]:
+        """The change has its place in the lanes: return those who waited for it; some have to go on waiting."""
+        self._leave_queue(pending)
+        followers, pending.followers = pending.followers, []
+        return followers
+
+    def maker_of(self, handle: HandleNumber) -> Call | None:
+        """The earliest pending call that makes, binds or closes the handle."""
+        return next((pending.call for pending in self._makers.get(handle, ())), None)
+
     def move(self, pending: PendingCall, footprint: Footprint) -> None:
         """The call occupies something else, now that more is known; those who wait for it go on waiting."""
         self._vacate(pending)
@@ -163,8 +179,13 @@ class Order:
     def _vacate(self, pending: PendingCall) -> None:
         for token in pending.footprint.tokens:
             _discard(self._changes, token, pending)
+        self._leave_queue(pending)
         _discard(self._users, pending.footprint.handle, pending)
         _discard(self._makers, pending.footprint.handle, pending)
+
+    def _leave_queue(self, pending: PendingCall) -> None:
+        for token in pending.footprint.tokens:
+            _discard(self._queueing, token, pending)
 
     def blocker(self, pending: PendingCall) -> PendingCall | None:
         """The call that this one has to wait for first, if any."""
@@ -172,6 +193,11 @@ class Order:
         if footprint.rank in _WAIT_ON_TOKENS:
             for token in footprint.tokens:
                 first = _first_before(self._changes, token, pending)
+                if first is not None:
+                    return first
+        if footprint.rank in _QUEUE_UP:
+            for token in footprint.tokens:
+                first = _first_before(self._queueing, token, pending)
                 if first is not None:
                     return first
         if footprint.rank in _WAIT_ON_HANDLE:

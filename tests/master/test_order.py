@@ -47,11 +47,23 @@ def test_reads_and_conditions_wait_for_earlier_changes(earlier: Rank, later: Ran
     assert calls.order.blocker(calls.enter(Footprint(later, 2, (node_key("/c"), A)))) is first
 
 
-def test_changes_do_not_wait_for_each_other() -> None:
-    """They are pipelined: the lanes keep their order."""
+@pytest.mark.parametrize("rank", [Rank.CHANGE, Rank.CLOSE])
+def test_changes_wait_until_the_earlier_one_is_in_its_lanes(rank: Rank) -> None:
+    """Then they are pipelined: the lanes keep their order. A read goes on waiting until it is applied."""
     calls = Calls()
-    calls.enter(Footprint(Rank.CHANGE, 1, (A,)))
-    assert calls.order.blocker(calls.enter(Footprint(Rank.CHANGE, 1, (A,)))) is None
+    first = calls.enter(Footprint(Rank.CHANGE, 1, (A,)))
+    second, reader = calls.enter(Footprint(rank, 2, (A,))), calls.enter(Footprint(Rank.READ, 3, (A,)))
+    assert calls.order.blocker(second) is first is calls.order.blocker(reader)
+    first.followers += [second, reader]
+    assert calls.order.admit(first) == [second, reader]
+    assert calls.order.blocker(second) is None and calls.order.blocker(reader) is first
+
+
+def test_the_path_of_a_handle_that_is_being_opened() -> None:
+    """What is sent through it meanwhile occupies that path already."""
+    calls = Calls()
+    opening = calls.enter(Footprint(Rank.OPEN, 5, (A,)))
+    assert calls.order.maker_of(5) is opening.call and calls.order.maker_of(6) is None
 
 
 def test_nobody_waits_for_a_read_or_for_what_came_later() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 
 from chubby.master import MasterSettings
+from chubby.namespace.commands import AcquireLock, Action, Request, Transaction
 from chubby.namespace.machine import Machine
 from chubby.namespace.outcomes import LockStanding
 from chubby.types.calls import (
@@ -288,6 +289,8 @@ class World:
         self.cell = Cell(settings)
         self.cell.applying = False
         self.peers = [Peer(self, name, nonce) for nonce, name in enumerate(names, 1)]
+        self.looked_at = 0
+        self.last_change: dict[tuple[SessionId, str], CallNumber] = {}
 
     def settle(self) -> None:
         """Deliver and apply everything until nothing moves."""
@@ -308,6 +311,7 @@ class World:
 
     def check(self) -> None:
         """What must hold at every step."""
+        self.check_order()
         machine, now = self.cell.machine, self.cell.now
         for peer in self.peers:
             if now < peer.session_until and not peer.dead:
@@ -320,6 +324,33 @@ class World:
                 if now < peer.cache_until:
                     for key, value in peer.cache.items():
                         assert value == _applied(machine, key, value), f"{peer.name} has a stale {key}"
+
+
+    def check_order(self) -> None:
+        """Changes of one session to one node, or to one lock, are applied in the order of their numbers."""
+        cell = self.cell
+        for command, outcome in zip(cell.commands[self.looked_at :], cell.outcomes[self.looked_at :], strict=True):
+            body = command.body
+            if isinstance(body, Request) and not outcome.void and not outcome.repeated:
+                for thing in _things(body.action):
+                    before = self.last_change.get((body.session, thing), 0)
+                    assert before < body.number, f"call {body.number} on {thing} was applied after {before}"
+                    self.last_change[body.session, thing] = body.number
+        self.looked_at = len(cell.commands)
+
+
+def _things(action: Action) -> set[str]:
+    """The node or lock that a command changes, unless it might have been answered like a read.
+
+    Such an answer leaves no trace in the log: when it is lost the call is worked out anew, later.
+    """
+    if isinstance(action, AcquireLock) and not action.wait:
+        return set()
+    if not isinstance(action, Transaction):
+        return {f"the lock of {action.path}"}
+    if len(action.guards) != 1 or action.otherwise:
+        return set()
+    return {one.path for one in action.then if isinstance(one, Write | WriteAcl | WriteAttributes)}
 
 
 def _applied(machine: Machine, key: CacheKey, cached: Value) -> Value:
