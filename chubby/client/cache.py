@@ -205,7 +205,7 @@ class Cache:
         """Remember a page of names. It counts only as the first, or as the very next of those remembered."""
         known = self._children.get(path)
         if after:
-            if known is None or known.complete or known.instance != instance or known.names[-1:] != (after,):
+            if known is None or known.instance != instance or known.names[-1:] != (after,):
                 return
             names = known.names + names
         entry = ChildrenEntry(instance, names, complete=not more)

@@ -64,7 +64,7 @@ class Driver:
         clock: Callable[[], Instant] = boot_clock,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.core = SessionCore(secrets.randbits(63), jitter, caching=caching)
+        self.core = SessionCore(secrets.randbits(62) + 1, jitter, caching=caching)
         self.clock = clock
         self.network = network
         self.locator = Locator(network, addresses, self._located, jitter)

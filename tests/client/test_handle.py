@@ -140,11 +140,11 @@ class TestChanging:
 class TestLocking:
     """Advisory, in line, with tokens."""
 
-    async def test_first_come_first_served(self, handle: aio.Handle, other: aio.Handle) -> None:
+    async def test_first_come_first_served(self, handle: aio.Handle, other: aio.Handle, cell: FakeCell) -> None:
         """A release wakes whoever waits, and the token grows."""
         ours = await handle.acquire()
         waiting = asyncio.ensure_future(other.acquire())
-        await until(lambda: bool(handle.session.driver.network.cell.tree.nodes["/a"].waiters))  # type: ignore[attr-defined]  # the fake network's
+        await until(lambda: bool(cell.tree.nodes["/a"].waiters))
         with pytest.raises(LockConflict):
             await other.try_acquire()
         await handle.release()

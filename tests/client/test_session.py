@@ -9,6 +9,7 @@ import pytest
 
 from chubby import aio
 from chubby.client.driver import boot_clock
+from chubby.client.ready import Ready
 from chubby.client.state import SessionState
 from chubby.client.stream import Phase
 from chubby.errors import (
@@ -100,10 +101,8 @@ class TestConnecting:
         assert not network.asked
 
 
-async def _await(ready: aio.Session | object) -> aio.Session:
-    made = await ready  # type: ignore[misc]  # Ready is awaitable, and mypy is told of an object
-    assert isinstance(made, aio.Session)
-    return made
+async def _await(ready: Ready[aio.Session]) -> aio.Session:
+    return await ready
 
 
 class TestOpening:
