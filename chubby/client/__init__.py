@@ -9,34 +9,35 @@ The core (PURE: no clock, no network, no chance; time and jitter are arguments) 
     connected / disconnected / received / begin / cancel / poison / located / tick / close
         → Connect, Send, Disconnect, Complete, Deliver, StateChanged; and `wake_at()`
 
-| module           | what it holds                                                                           |
-|------------------|-----------------------------------------------------------------------------------------|
-| `state`          | the automaton of a session, as one literal table                                        |
-| `lease`          | deadlines counted from one's own send, shortened by the clock bound, never moved back   |
-| `cache`          | the consistent cache: hits, fills, drops; read by any thread without a lock             |
-| `cache_rules`    | which keys a call changes, which entries an answer fills, which call a hit answers      |
-| `in_flight`      | numbered calls until their answers; the window; deadlines                               |
-| `handle_table`   | what the session knows of its handles                                                   |
-| `subscriptions`  | watches and the event cursor: every event once                                          |
-| `stream`         | one connection after the other: phases, patience, back-off, KeepAlive                   |
-| `keep_alive`, `tenure` | when to renew the leases, when silence is too long; until when the session is ours |
-| `identity`, `verdicts`, `statistics` | how a session greets a master; what a caller out of time is told; a picture |
-| `call_desk`      | begin, send, answer, give up; aftercare: no ghost waiter, no orphaned handle           |
-| `effects`        | what the core asks of its shell                                                         |
-| `session_core`   | all of these behind one door                                                            |
+| module                    | what it holds                                                                         |
+|---------------------------|---------------------------------------------------------------------------------------|
+| `session_core`            | the door: inputs, effects, and the order in which time, frames and timers count       |
+| `state`                   | the automaton of a session, as one literal table                                      |
+| `lease`, `tenure`         | deadlines counted from one's own send, shortened by the clock bound, never moved back |
+| `keep_alive`              | when to renew the leases, and when silence has lasted too long                        |
+| `stream`, `identity`      | one connection after the other: phases, patience, back-off; how each one is greeted   |
+| `cache`                   | the consistent cache: hits, fills, drops; read by any thread without a lock           |
+| `cache_rules`             | which call a hit answers, which keys a call changes, which entries an answer fills    |
+| `in_flight`               | numbered calls until their answers; the window; deadlines                             |
+| `call_desk`, `verdicts`   | begin, send, answer, give up; aftercare: no ghost in a queue, no orphaned handle      |
+| `rebinding`               | sequencers bound to handles, told to each new master before anything else goes through |
+| `handle_table`            | what the session knows of its handles                                                 |
+| `subscriptions`           | watches and the event cursor: every event once                                        |
+| `effects`, `statistics`   | what the core asks of its shell; a picture for humans                                 |
 
 The shell executes effects and owns what is not pure:
 
-| module           | what it does                                                                            |
-|------------------|-----------------------------------------------------------------------------------------|
-| `network`        | the protocols a network must satisfy; tests and the simulator bring their own           |
-| `grpc_network`   | the real one                                                                            |
-| `locator`        | asks all replicas who is master, and keeps an idle watch on one of them                 |
-| `driver`         | core + clock + network + futures                                                        |
-| `operations`     | every handle and session operation once, for both faces                                 |
-| `session`, `handle`, `streams` | the asyncio face: `chubby.aio.connect`                                    |
-| `sync`, `sync_handle`, `portal` | the synchronous face: `chubby.connect`                                   |
-| `recipes`        | Election, Lock, ServiceRegistry, ConfigWatcher, Barrier, fencing.Guard                  |
+| module                    | what it does                                                                          |
+|---------------------------|---------------------------------------------------------------------------------------|
+| `driver`                  | core + clock + network + futures, one timer, no task per call                         |
+| `network`, `grpc_network` | what a network must do (tests and the simulator bring their own); the real one        |
+| `locator`                 | asks all replicas who is master, and keeps an idle watch on one of them               |
+| `mailbox`                 | where events wait: bounded, in order; callbacks in a thread of their own              |
+| `operations`              | every operation of the interface once, for both faces                                 |
+| `names`, `opening`, `sequencer` | what users call nodes; what they may say when opening one; bytes with a meaning |
+| `session`, `handle`, `watch`, `streams`, `ready` | the asyncio face: `chubby.aio.connect`                         |
+| `sync`, `sync_handle`, `sync_events`, `portal` | the synchronous face: `chubby.connect`                           |
+| `recipes`                 | Election, Lock, ServiceRegistry, ConfigWatcher, Barrier, fencing.Guard                |
 
 Invariants, each with a test that fails without it:
 
