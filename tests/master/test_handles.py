@@ -27,7 +27,8 @@ from chubby.types.calls import (
 )
 from chubby.types.events import EventMask
 from chubby.types.nodes import AclNames, NodeKind
-from chubby.types.results import Contents, Done, LockInfoResult, Opened, StatResult, Transacted
+from chubby.types.results import Contents, Done, Listing, LockInfoResult, Opened, StatResult, Transacted
+from chubby.types.stream import HandleClaim
 from chubby.types.transaction import AclGenerationIs, Create, Exists, GenerationIs, Read, Remove, Write, WriteAcl
 from tests.master.cell import Cell, Client, code_of
 
@@ -381,3 +382,84 @@ def test_masks_are_taken_at_open() -> None:
     alice.call(SetContents(1, b"x"))
     alice.read()
     assert [event.handle for event in alice.events] == [other]
+
+
+def test_what_is_too_large_is_refused_at_once() -> None:
+    """Initial contents have the same limit as any others."""
+    cell = Cell()
+    alice = cell.client()
+    before = len(cell.commands)
+    assert code_of(alice.call(Open(1, "/f", RW, create=CreateMode.MAY, contents=b"x" * 300_000))) is ErrorCode.TOO_LARGE
+    assert len(cell.commands) == before
+
+
+def test_a_failed_change_says_why() -> None:
+    """What the machine refuses at its slot reaches the caller as it is."""
+    cell = Cell()
+    root = cell.client("root")
+    handle = root.open_handle("/f", RW | Mode.CHANGE_ACL)
+    assert code_of(root.call(SetAttributes(handle, {"a": b"x" * 2_000}))) is ErrorCode.TOO_LARGE
+    assert code_of(root.call(SetAcl(handle, AclNames("a/b", "x", "x")))) is ErrorCode.BAD_ARGUMENT
+    assert isinstance(root.call(GetStat(handle)), StatResult)
+
+
+@pytest.mark.parametrize("path", ["/", "/acl"])
+def test_what_every_cell_has_cannot_be_deleted(path: str) -> None:
+    """BAD_ARGUMENT, and nobody's cache is disturbed."""
+    cell = Cell()
+    root, bob = cell.client("root"), cell.client("bob")
+    handle = root.open_handle(path)
+    bob.call(ReadDir(bob.open_handle(path, Mode.READ)))
+    assert code_of(root.call(Delete(handle))) is ErrorCode.BAD_ARGUMENT and bob.pushes == []
+
+
+def test_pages_of_a_directory() -> None:
+    """In name order, after the name given; a page has no negative length."""
+    cell = Cell()
+    alice = cell.client()
+    directory = alice.open_handle("/d")
+    for name in "cab":
+        alice.open_handle(f"/d/{name}")
+    first = alice.call(ReadDir(directory, limit=2))
+    rest = alice.call(ReadDir(directory, after="b"))
+    assert isinstance(first, Listing) and [entry.name for entry in first.entries] == ["a", "b"] and first.more
+    assert isinstance(rest, Listing) and [entry.name for entry in rest.entries] == ["c"] and not rest.more
+    assert code_of(alice.call(ReadDir(directory, limit=-1))) is ErrorCode.BAD_ARGUMENT
+
+
+def test_a_repeated_open_of_a_deleted_node() -> None:
+    """The handle is open, its node is gone: the repeat says so."""
+    cell = Cell()
+    alice, bob = cell.client(), cell.client("bob")
+    handle = alice.open_handle("/f", create=CreateMode.MAY)
+    alice.call(Open(60, "/f"))
+    bob.call(Delete(bob.open_handle("/f")))
+    assert code_of(alice.call(Open(60, "/f"))) is ErrorCode.HANDLE_INVALID
+    assert code_of(alice.call(GetStat(handle))) is ErrorCode.HANDLE_INVALID
+
+
+def test_an_open_that_was_closed_before_it_was_answered() -> None:
+    """Open and Close in one breath, then the Open once more, late: closed it stays."""
+    cell = Cell()
+    alice = cell.client()
+    cell.applying = False
+    opening = alice.start(Open(1, "/f", RW, create=CreateMode.MAY))
+    closing = alice.start(Close(1))
+    cell.applying = True
+    cell.settle()
+    assert isinstance(alice.answer(opening), Opened) and isinstance(alice.answer(closing), Done)
+    alice.replies.pop(opening)
+    alice.resume()
+    alice.again(opening)
+    assert code_of(alice.answer(opening)) is not None
+
+
+def test_the_ticket_of_a_handle_says_nothing_to_others() -> None:
+    """Presented by another session it is refused: nobody opens a node by somebody else's handle."""
+    cell, _, carol, mallory = cell_with_staff()
+    carol.open_handle("/private")
+    stolen = carol.tickets[1]
+    cell.fail_over()
+    mallory.resume(claims=[HandleClaim(1, stolen, EventMask.NONE)])
+    assert mallory.resumed is not None and [number for number, _ in mallory.resumed.lost] == [1]
+    assert code_of(mallory.call(GetContentsAndStat(1))) is ErrorCode.HANDLE_INVALID
