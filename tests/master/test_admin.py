@@ -123,7 +123,7 @@ def test_statistics() -> None:
     assert (figures.uncachable_keys, figures.invalidations, figures.invalidation_rounds) == (1, 1, 2)
     assert figures.calls_answered == 4
     with pytest.raises(AttributeError):
-        figures.phase = "other"  # type: ignore[misc]
+        figures.phase = "other"  # type: ignore[misc]  # it is frozen: that is the point
 
 
 def test_an_idle_follower_wants_nothing() -> None:
