@@ -40,7 +40,11 @@ class MasterSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits | None = None
     """What the machine's limits shall be (None: leave them as they are)."""
     rotate_key: bool = False
-    """Put a fresh key for check digits into the log at the next election; a cell without a key gets one anyway."""
+    """Put a fresh key for check digits into the log at the next election; a cell without a key gets one anyway.
+
+    For one start, not for ever: two keys count, so whoever lives through two rotations is not known by its ticket any
+    more and loses its session at the next Resume.
+    """
     identities_proven: bool = False
     """Whether principals are authenticated; if so, StepDown and ChangeMembers are for the cell's admins alone."""
 

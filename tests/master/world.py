@@ -325,7 +325,6 @@ class World:
                     for key, value in peer.cache.items():
                         assert value == _applied(machine, key, value), f"{peer.name} has a stale {key}"
 
-
     def check_order(self) -> None:
         """Changes of one session to one node, or to one lock, are applied in the order of their numbers."""
         cell = self.cell
