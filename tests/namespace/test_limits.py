@@ -39,7 +39,7 @@ def test_the_quota_of_nodes(cell: Cell) -> None:
     cell.create(1, "/a/b")
     outcome = cell.transact(1, Create("/c"))
     assert code_of(outcome) is ErrorCode.QUOTA_EXCEEDED
-    assert "nodes in the cell is 4" in message_of(outcome)
+    assert "nodes in the cell is 4, this would make 5" in message_of(outcome)
     assert cell.result(1, Remove("/a/b"), Create("/c")).failure is None, "room at once, within the transaction"
     assert code_of(cell.transact(1, Create("/d"), Remove("/c"))) is ErrorCode.QUOTA_EXCEEDED
 
