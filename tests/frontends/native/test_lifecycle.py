@@ -21,7 +21,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest as Request
 from grpc_health.v1.health_pb2 import HealthCheckResponse as Response
 from grpc_reflection.v1alpha import reflection_pb2
 
-from chubby.errors import ConfigError, NotMaster
+from chubby.errors import AvailabilityError, ConfigError, NotMaster
 from chubby.frontends.native import NativeFrontend, NativeSettings
 from chubby.frontends.native.settings import channel_arguments
 from chubby.frontends.native.stream import MOVES, Context, Phase
@@ -147,7 +147,8 @@ async def test_stop_right_after_a_first_word_leaves_nothing_in_limbo() -> None:
                 # One that has not arrived when the server stops is refused by gRPC, retryable as well.
                 await until(lambda: len(service.door.streams) == 1)
                 await service.frontend.stop(PATIENCE * 2)
-            assert isinstance(await caller.verdict(), NotMaster)
+            # Mostly NotMaster; one whose own write meets the closing socket hears of nothing else, and tries again too.
+            assert isinstance(await caller.verdict(), AvailabilityError)
 
 
 async def test_stop_interrupts_those_who_said_nothing(service: Service) -> None:
