@@ -112,6 +112,8 @@ def test_keys_current_and_previous() -> None:
     for key in (b"", b"x" * 65):
         assert code_of(cell.do(RotateKey(key))) is ErrorCode.BAD_ARGUMENT
     assert list(cell.machine.keys) == [b"third", b"second"]
+    for key in (b"x", b"x" * 64):
+        assert code_of(cell.do(RotateKey(key))) is None
 
 
 def test_versions_move_by_one() -> None:
