@@ -13,6 +13,7 @@ from chubby.client.recipes.election import AsyncElection
 from chubby.client.recipes.lock import AsyncLock
 from chubby.errors import DeadlineExceeded, LockNotHeld, SessionExpired
 from chubby.types.nodes import LockMode
+from chubby.types.time import SECOND
 from tests.client.conftest import until
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_network import ADDRESSES, FakeNetwork
@@ -82,18 +83,19 @@ class TestLock:
         async with AsyncLock(session, "/lock", mode=mode) as ours, AsyncLock(second, "/lock", mode=mode) as theirs:
             assert ours.token == theirs.token
 
-    async def test_uncertain_in_jeopardy_lost_at_the_end(self, hasty_cell: FakeCell) -> None:
+    async def test_uncertain_in_jeopardy_lost_at_the_end(self) -> None:
         """`ensure` raises before anybody else can get the lock; leaving never fails."""
-        async with sessions(hasty_cell) as another:
+        cell = FakeCell(SECOND // 2, SECOND // 5, grace_period=3 * SECOND)
+        async with sessions(cell) as another:
             session = await another()
             async with AsyncLock(session, "/lock", lock_delay=1.0) as held:
                 await down(session)
                 await until(lambda: not held.certain)
-                assert hasty_cell.tree.nodes["/lock"].holders, "nobody else can have it yet"
-                with pytest.raises(SessionExpired, match="jeopardy"):
+                assert cell.tree.nodes["/lock"].holders, "nobody else can have it yet"
+                with pytest.raises(SessionExpired, match="may be lost: the session lease ran out"):
                     held.ensure()
                 await until(lambda: session.state.final)
-                with pytest.raises(SessionExpired):
+                with pytest.raises(SessionExpired, match="is lost: the session is expired"):
                     held.ensure()
 
     async def test_it_is_not_reentrant(self, session: aio.Session) -> None:

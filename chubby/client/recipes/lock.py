@@ -47,8 +47,13 @@ class Held:
 
     def ensure(self) -> None:
         """Raise SessionExpired unless the lock is held for certain, now."""
-        if not self.certain:
-            raise SessionExpired(f"the lock {self.handle.name} may be lost: the session is {self._session.state.value}")
+        if self.certain:
+            return
+        state = self._session.state
+        if state.final:
+            raise SessionExpired(f"the lock {self.handle.name} is lost: the session is {state.value}")
+        # The clock says so before the state does: its change waits for the loop to come round.
+        raise SessionExpired(f"the lock {self.handle.name} may be lost: the session lease ran out (jeopardy)")
 
 
 class AsyncLock:
