@@ -17,6 +17,7 @@ import logging
 import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import msgspec
 
@@ -34,7 +35,8 @@ from chubby.paxos.messages import SnapshotChunk
 from chubby.paxos.ready import ReadChunk, StoreChunk
 from chubby.replica.door import StreamId
 from chubby.replica.links import LinkMessage
-from chubby.replica.replica import Replica, ReplicaSettings, Surroundings
+from chubby.replica.replica import Replica
+from chubby.replica.settings import ReplicaSettings, Surroundings
 from chubby.replica.step import Halt, Letter, SnapshotOrder, Step
 from chubby.storage.life import OpenedDirectory
 from chubby.transport.codec import Codec
@@ -59,6 +61,16 @@ class Ending(enum.Enum):
     STOPPED = "stopped as asked"
     REBUILD = "must be rebuilt as a new incarnation"
     EXPELLED = "is no member of the cell any more"
+    OUTDATED = "is of an older release than the cell"
+
+
+ENDINGS: Final[dict[Halt, Ending]] = {
+    Halt.DIGEST: Ending.REBUILD,
+    Halt.ROT: Ending.REBUILD,
+    Halt.OUTDATED: Ending.OUTDATED,
+    Halt.EXPELLED: Ending.EXPELLED,
+}
+"""How a node ends whose replica must not go on."""
 
 
 class Stream:
@@ -357,7 +369,7 @@ class Node:
         logger.error("replica %d halts: %s", self.identity.replica, halt.value)
         self._closing = True
         if not self._ended.done():
-            self._ended.set_result(Ending.EXPELLED if halt is Halt.EXPELLED else Ending.REBUILD)
+            self._ended.set_result(ENDINGS[halt])
 
 
 def _settings(config: CellConfig, replica: ReplicaId) -> ReplicaSettings:

@@ -21,7 +21,9 @@ from chubby.errors import CorruptData
 from chubby.frontends.native.frontend import NativeFrontend
 from chubby.namespace.machine import Machine
 from chubby.paxos.configuration import Identity
+from chubby.replica.step import Halt
 from chubby.storage.directory import Condition, DataDirectory
+from chubby.storage.faults import ForeignData
 from chubby.storage.life import OpenedDirectory
 from chubby.types.identity import ReplicaId
 
@@ -53,6 +55,8 @@ class Service:
             if opened is None:
                 break
             ending = await self._run_once(*opened)
+            if ending is Ending.OUTDATED:
+                raise ForeignData(f"replica {self._replica}: {Halt.OUTDATED.value}: install the one the others run")
             if ending is not Ending.REBUILD:
                 return ending
             await self._begin_anew("its state could not be trusted any more")

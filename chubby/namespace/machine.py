@@ -17,7 +17,7 @@ from chubby.namespace.handlers import handle
 from chubby.namespace.locks import NO_STANDING
 from chubby.namespace.nodes import Node, new_node
 from chubby.namespace.outcomes import Change, Delay, LockAnswer, Outcome, Reply
-from chubby.namespace.register import Register
+from chubby.namespace.register import KNOWN_VERSIONS, Register
 from chubby.namespace.requests import stored_reply
 from chubby.namespace.snapshot import MachineSnapshot
 from chubby.namespace.state import State
@@ -72,7 +72,7 @@ class Machine:
 
     @classmethod
     def restore(cls, slices: Iterable[bytes]) -> Machine:
-        """The machine whose snapshot gave `slices`. Raises CorruptData."""
+        """The machine whose snapshot gave `slices`. Raises CorruptData, UnknownVersion."""
         return cls(snapshot.load(slices))
 
     @classmethod
@@ -127,6 +127,11 @@ class Machine:
     def version(self) -> int:
         """The machine's version, as set through the log."""
         return self._state.register.version
+
+    @property
+    def understood(self) -> bool:
+        """Whether this release knows the rules in force; if not, nothing more may be applied (DESIGN §3, version)."""
+        return self._state.register.version in KNOWN_VERSIONS
 
     @property
     def caps(self) -> LeaseCaps:

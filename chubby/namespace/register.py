@@ -5,17 +5,22 @@ Counters hold the last number given; the next one is one more. None is ever rese
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from chubby.namespace.commands import LeaseCaps, Limits
 from chubby.types.identity import CellId, Epoch, ReplicaId, Revision, SessionId, Slot, Token
 
-__all__ = ["MACHINE_VERSION", "Register"]
+__all__ = ["KNOWN_VERSIONS", "MACHINE_VERSION", "Register"]
 
-MACHINE_VERSION = 1
+MACHINE_VERSION: Final = 1
 """The version of the rules in this package. A change of any rule that commands or snapshots depend on makes a new
 one.
 """
+
+KNOWN_VERSIONS: Final = range(MACHINE_VERSION, MACHINE_VERSION + 1)
+"""The versions whose rules this release can follow: its own and, once there is one, that of the release before."""
 
 
 class Register(msgspec.Struct, array_like=True):

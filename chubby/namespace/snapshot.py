@@ -6,6 +6,9 @@ A snapshot is taken in the time of some dict copies, because rows never change; 
     first   ["chubby machine", FORMAT, register, digest (16 bytes), {table: number of rows}]
     others  [table, [[key, row], ...]]
 
+The layout is that of the machine's version. A release that does not know the version says so (`UnknownVersion`), which
+is not the same as rot: the bytes are good, and another release reads them.
+
 A restore verifies more than decoding does: that all announced rows came and no others, that each node's content has
 the checksum in its metadata, that the rows fit together, and that the digest of it all is the one in the first slice.
 """
@@ -17,21 +20,25 @@ from typing import Final
 
 import msgspec
 
-from chubby.errors import CorruptData
-from chubby.namespace.register import Register
+from chubby.errors import CorruptData, StorageFailed
+from chubby.namespace.register import KNOWN_VERSIONS, Register
 from chubby.namespace.state import State
 from chubby.types.identity import Slot
 
-__all__ = ["FORMAT", "MachineSnapshot", "load", "take"]
+__all__ = ["FORMAT", "MachineSnapshot", "UnknownVersion", "load", "take"]
 
 FORMAT: Final = 1
-"""The version of this layout. A change of any row's fields makes a new one."""
+"""The layout of version 1. A change of any row's fields makes a new one, and with it a new version of the machine."""
 
 _MAGIC: Final = "chubby machine"
 _SLICE_ROWS: Final = 1000
 """Rows of one slice: about a millisecond of encoding for small ones, whatever the slice may hold in bytes."""
 
 _ENCODER = msgspec.msgpack.Encoder()
+
+
+class UnknownVersion(StorageFailed):
+    """The state is whole, but its rules are of another release: install the one that wrote it, nothing is lost."""
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
@@ -106,7 +113,10 @@ def take(state: State) -> MachineSnapshot:
 
 
 def load(slices: Iterable[bytes]) -> State:
-    """The state whose snapshot gave these slices. Raises CorruptData if they are not all of it, or not intact."""
+    """The state whose snapshot gave these slices.
+
+    Raises CorruptData if they are not all of it, or not intact; UnknownVersion if another release has to read them.
+    """
     iterator = iter(slices)
     first = next(iterator, None)
     if first is None:
@@ -135,5 +145,10 @@ def _read_head(data: bytes) -> _Head:
     if head.magic != _MAGIC:
         raise ValueError("it is something else")
     if head.format != FORMAT:
-        raise ValueError(f"its format is {head.format}, this release reads {FORMAT}")
+        raise UnknownVersion(f"a snapshot of the machine has layout {head.format}; this release reads {FORMAT} only")
+    if head.register.version not in KNOWN_VERSIONS:
+        raise UnknownVersion(
+            f"a snapshot of the machine is of version {head.register.version}; this release knows up to "
+            f"{KNOWN_VERSIONS[-1]}: install the release that the other replicas run"
+        )
     return head

@@ -1,20 +1,15 @@
 """The replica: `paxos.Peer`, `namespace.Machine` and `master.Master` behind one door, still sans-IO.
 
-Inputs arrive with the time, `step` hands out what is to be done. In between, chosen entries are applied to the
-machine in slot order, each outcome is told to the master's
-room, and what that wants proposed goes back to Paxos: a step runs until nothing moves any more.
+Inputs arrive with the time, `step` hands out what is to be done. In between, chosen entries are applied to the machine
+in slot order, each outcome is told to the master's room, and what that wants proposed goes back to Paxos: a step runs
+until nothing moves any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import msgspec
-
 from chubby.errors import ErrorCode, Failure
 from chubby.master.effects import ChangeMembers, Deliver, EndStream, HandOver, Propose
 from chubby.master.master import Master
-from chubby.master.settings import MasterSettings
 from chubby.namespace import commands
 from chubby.namespace.commands import CheckDigest
 from chubby.namespace.machine import Machine
@@ -26,29 +21,12 @@ from chubby.replica import members
 from chubby.replica.door import StreamId
 from chubby.replica.gathering import Gathering
 from chubby.replica.links import DigestReport, LinkMessage
+from chubby.replica.settings import ReplicaSettings, Surroundings
 from chubby.replica.step import Halt, SnapshotOrder, Step
 from chubby.replica.vigil import Vigil
 from chubby.types.identity import CellId, Epoch, ReplicaId, Slot
-from chubby.types.limits import DIGEST_INTERVAL, SNAPSHOT_LOG_BYTES
 from chubby.types.stream import ClientFrame, Redirect
 from chubby.types.time import NEVER, Duration, Instant
-
-
-class ReplicaSettings(msgspec.Struct, frozen=True):
-    """What a replica is told by its configuration file."""
-
-    master: MasterSettings
-    bootstrap: tuple[ReplicaId, ...]
-    snapshot_log_bytes: int = SNAPSHOT_LOG_BYTES
-    digest_interval: Duration = DIGEST_INTERVAL
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """What only the shell can give: wall time for display, jitter in [0, 1), fresh keys."""
-
-    wall_ms: Callable[[], int]
-    jitter: Callable[[], float]
-    fresh_key: Callable[[], bytes]
 
 
 class Replica:
@@ -295,6 +273,8 @@ class Replica:
         assert machine is not None and master is not None, "entries are chosen above a state"
         wall_ms = self._surroundings.wall_ms()
         for entry in ready.chosen:
+            if not machine.understood:
+                return  # `_notice` halts us: what a newer release has chosen must not be read by our rules.
             assert entry.slot == machine.applied + 1, "entries are applied in slot order"
             self._log_since_snapshot += sum(map(len, entry.value.payloads))
             if entry.value.kind is not ValueKind.COMMANDS:
@@ -304,6 +284,8 @@ class Replica:
 
     def _apply_commands(self, entry: Entry, machine: Machine, master: Master, now: Instant, wall_ms: int) -> None:
         for payload in entry.value.payloads:
+            if not machine.understood:
+                return
             command = commands.decode(payload)
             master.applied(machine.apply(entry.slot, command), now, wall_ms)
             if isinstance(command.body, CheckDigest):
@@ -367,7 +349,7 @@ class Replica:
         if location != self._known_location:
             self._known_location = location
             self._gathering.moved = True
-        halt = Halt.EXPELLED if self._peer.expelled else self._vigil.halt
+        halt = self._reason_to_halt()
         if halt is not None and self._peer.role is Role.MASTER:
             self._peer.hand_over(now)
         elif halt is not None and not self._halted:
@@ -376,12 +358,19 @@ class Replica:
         if self._log_since_snapshot >= self._snapshot_after and not self._snapshot_running:
             self.order_snapshot()
 
+    def _reason_to_halt(self) -> Halt | None:
+        if self._machine is not None and not self._machine.understood:
+            return Halt.OUTDATED
+        return Halt.EXPELLED if self._peer.expelled else self._vigil.halt
+
     def order_snapshot(self) -> bool:
         """Have a snapshot written now (for a backup, or because the log grew); False if one is under way or there is
         nothing to write.
         """
         machine = self._machine
-        if self._snapshot_running or machine is None or machine.applied <= self._snapshot_slot:
+        if machine is None or not machine.understood:
+            return False
+        if self._snapshot_running or machine.applied <= self._snapshot_slot:
             return False
         self._snapshot_running = True
         self._log_since_snapshot = 0

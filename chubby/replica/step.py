@@ -50,6 +50,7 @@ class Halt(enum.Enum):
 
     DIGEST = "its state differs from the majority's"
     ROT = "its memory no longer matches its own digest"
+    OUTDATED = "the cell runs under a version of the machine that this release does not know"
     EXPELLED = "the cell has put another incarnation, or nobody, in its place"
 
 

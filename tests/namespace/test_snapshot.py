@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from chubby.errors import CorruptData
-from chubby.namespace.commands import Limits, Transaction
+from chubby.namespace.commands import BeginEpoch, Command, Limits, SetVersion, Transaction
 from chubby.namespace.machine import Machine
+from chubby.namespace.register import MACHINE_VERSION
+from chubby.namespace.snapshot import UnknownVersion
 from chubby.types.transaction import Create
 from tests.namespace.cell import GENESIS, Cell
 from tests.namespace.picture import picture_of, picture_of_twin
@@ -160,21 +162,32 @@ def test_any_flipped_bit_is_noticed() -> None:
         rotten[position] ^= 1 << chance.randrange(8)
         try:
             restored = Machine.restore([*slices[:index], bytes(rotten), *slices[index + 1 :]])
-        except CorruptData:
+        except (CorruptData, UnknownVersion):
             continue
         assert slices_of(restored) == slices, (index, position)
 
 
 def test_other_formats_are_refused_by_name() -> None:
-    """Not a snapshot of the machine; a format of another release; a table this release does not know."""
+    """Not a snapshot of the machine; a layout of another release; a table this release does not know."""
     head, *rest = slices_of(Machine.genesis(GENESIS))
     magic, version, *fields = msgspec.msgpack.decode(head)
     with pytest.raises(CorruptData, match="something else"):
         Machine.restore([msgspec.msgpack.encode(["other magic", version, *fields]), *rest])
-    with pytest.raises(CorruptData, match="format is 2"):
+    with pytest.raises(UnknownVersion, match="has layout 2; this release reads 1 only"):
         Machine.restore([msgspec.msgpack.encode([magic, version + 1, *fields]), *rest])
     with pytest.raises(CorruptData, match="no table"):
         Machine.restore([head, *rest, msgspec.msgpack.encode(["unknown", []])])
+
+
+def test_a_version_of_another_release_is_not_taken_for_rot() -> None:
+    """DESIGN §3, last line: what rot costs is a new incarnation; this must cost nothing but the right release."""
+    machine = Machine.genesis(GENESIS)
+    machine.apply(1, Command(0, 0, 0, BeginEpoch(1)))
+    assert machine.understood
+    machine.apply(2, Command(1, 1, 0, SetVersion(MACHINE_VERSION + 1)))
+    assert machine.version == MACHINE_VERSION + 1 and not machine.understood
+    with pytest.raises(UnknownVersion, match="install the release"):
+        Machine.restore(slices_of(machine))
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from chubby.errors import ErrorCode, Failure
+from chubby.namespace.commands import SetVersion
 from chubby.namespace.nodes import Node, with_contents
+from chubby.namespace.register import MACHINE_VERSION
 from chubby.namespace.table import Table
+from chubby.replica.step import Halt
 from chubby.types.calls import ChangeMembers, CreateMode, MemberAction, Mode, Open, SetContents, StepDown
 from chubby.types.results import Done, Opened, StatResult
 from chubby.types.time import SECOND
@@ -220,3 +223,31 @@ def test_step_down_gives_mastership_to_somebody_else_quickly() -> None:
     lab.ask(client, StepDown())
     lab.until(lambda: lab.master() not in (None, first))
     assert lab.world.now - before < SECOND
+
+
+def test_nobody_applies_anything_under_rules_he_does_not_know() -> None:
+    """DESIGN §3, version: whoever reads a SetVersion beyond his release halts there, again after every restart.
+
+    The commands behind it in the log are those of a newer release: what they mean here is anybody's guess.
+    """
+    lab = Lab()
+    lab.start()
+    client = lab.client()
+    write(lab, client, 1, "/a", b"old rules")
+    lab.run(SECOND)
+    host = lab.wait_master()
+    assert host.replica is not None and host.replica.master is not None
+    machine = host.replica.machine
+    assert machine is not None
+    host.replica.master.propose(SetVersion(MACHINE_VERSION + 1), host.clock.now())
+    host.replica.master.propose(SetVersion(MACHINE_VERSION), host.clock.now())
+    host.pump()
+    lab.until(lambda: not any(each.running for each in lab.hosts.values()))
+    assert [each.halted for each in lab.hosts.values()] == [Halt.OUTDATED] * 3
+    assert machine.version == MACHINE_VERSION + 1, "the next command, in the same slot, was not applied"
+    for each in lab.hosts.values():
+        each.start()
+    lab.until(lambda: not any(each.running for each in lab.hosts.values()))
+    for each in lab.hosts.values():
+        assert each.halted is Halt.OUTDATED
+        assert not any("rotten" in name for name in each.disk.tree()), "nothing was put aside: the disk is good"

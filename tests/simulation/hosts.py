@@ -17,7 +17,8 @@ from chubby.namespace.machine import Machine
 from chubby.paxos.configuration import Identity, Member
 from chubby.paxos.ready import ReadChunk, StoreChunk
 from chubby.replica.links import LinkMessage
-from chubby.replica.replica import Replica, Surroundings
+from chubby.replica.replica import Replica
+from chubby.replica.settings import Surroundings
 from chubby.replica.step import Halt, Letter, Step
 from chubby.storage.directory import Condition, DataDirectory
 from chubby.types.identity import CellId, Epoch, ReplicaId, Slot
@@ -61,6 +62,8 @@ class ReplicaHost:
         self.clock = Clock(world, config.timing.clock_drift)
         self.peers: dict[ReplicaId, ReplicaHost] = {}
         self.replica: Replica | None = None
+        self.halted: Halt | None = None
+        """Why it last stopped by itself."""
         self.fsync: Duration = 150 * MICROSECOND
         self.paused_until: Instant = 0
         self.chance = random.Random(world.random.getrandbits(64))
@@ -385,8 +388,9 @@ class ReplicaHost:
 
     def _halt(self, halt: Halt) -> None:
         self.world.trace(f"{self.place} halts: {halt.value}")
+        self.halted = halt
         self._drop()
-        if halt is not Halt.EXPELLED:
+        if halt in (Halt.DIGEST, Halt.ROT):
             with DataDirectory(self.disk, self.number) as directory:
                 self._begin_anew(directory)
             self.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chubby.config.cell import CellConfig, ReplicaConfig, Storage, Timing
 from chubby.master.settings import MasterSettings
 from chubby.namespace.commands import Limits
-from chubby.replica.replica import ReplicaSettings
+from chubby.replica.settings import ReplicaSettings
 from chubby.types.identity import ReplicaId
 from chubby.types.time import SECOND
 
