@@ -32,12 +32,12 @@ in which they hear of things:
 When a replica stops by itself
 ==============================
 
-| why                                           | then                                                                     |
-|-----------------------------------------------|--------------------------------------------------------------------------|
-| a majority holds another state                | it rebuilds as a new incarnation; a master hands over first              |
-| a row in memory no longer matches its mark    | the same                                                                 |
-| the machine's version is beyond its release   | it stops and touches nothing: not one command is read by rules it guesses|
-| another incarnation, or nobody, has its place | it stops                                                                 |
+| why                                            | then                                                        |
+|------------------------------------------------|-------------------------------------------------------------|
+| a majority holds another state                 | it rebuilds as a new incarnation; a master hands over first |
+| a row in memory no longer matches its mark     | the same                                                    |
+| the machine's version is beyond its release    | it stops and touches nothing: it does not guess at rules    |
+| another incarnation, or nobody, has its place  | it stops                                                    |
 
 Versions
 ========
