@@ -40,7 +40,7 @@ def parse_address(value: object) -> Address:
     host, colon, digits = value.rpartition(":")
     if not colon or not host:
         raise ValueError(f"{value!r} is no address: write host:port, such as {_EXAMPLE}")
-    if not (digits.isascii() and digits.isdigit() and 1 <= int(digits[:6]) <= _LAST_PORT):
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and 1 <= int(digits) <= _LAST_PORT):
         raise ValueError(f"{value!r} has no port from 1 to {_LAST_PORT}: write host:port, such as {_EXAMPLE}")
     return Address(_canonical_host(host, value), int(digits))
 

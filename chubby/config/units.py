@@ -21,6 +21,8 @@ from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration
 
 LONGEST: Final[Duration] = 24 * 3600 * SECOND
 """No duration of a cell is longer than a day: a longer one is a slip of the pen."""
+GREATEST: Final = (1 << 63) - 1
+"""No count and no size is greater: this is what the log and the snapshots can say."""
 
 _DURATIONS: Final[dict[str, int]] = {
     "h": 3600 * SECOND,
@@ -50,7 +52,7 @@ def parse_size(value: object) -> int:
     """The bytes that `value` writes; a plain whole number is bytes too; else ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
         return parse_count(value)
-    return _quantity(value, _SIZES, "a size", '"64MiB" or "256KiB"')
+    return parse_count(_quantity(value, _SIZES, "a size", '"64MiB" or "256KiB"'))
 
 
 def parse_ratio(value: object) -> int:
@@ -59,11 +61,13 @@ def parse_ratio(value: object) -> int:
 
 
 def parse_count(value: object) -> int:
-    """A whole number from 0 on; else ValueError."""
+    """A whole number from 0 to `GREATEST`; else ValueError."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{value!r} is no whole number: write for instance 1000")
     if value < 0:
         raise ValueError(f"{value} is negative: write 0 or more")
+    if value > GREATEST:
+        raise ValueError(f"is more than {GREATEST}: write a smaller number")
     return value
 
 

@@ -43,6 +43,7 @@ def test_addresses(text: str, address: Address, again: str) -> None:
         ("localhost:0", "no port from 1 to 65535"),
         ("localhost:65536", "no port from 1 to 65535"),
         ("localhost:99999999999999999999", "no port"),
+        ("localhost:0000809999", "no port"),
         ("localhost:http", "no port"),
         ("localhost:-1", "no port"),
         ("localhost:７", "no port"),
