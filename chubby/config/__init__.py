@@ -6,8 +6,9 @@ A file says which replicas make up a cell and with which figures it starts::
     name = "local"
     replicas = [{id = 1, peer = "127.0.0.1:7101", client = "127.0.0.1:7201"}, ...]
 
-It bootstraps. Once a cell is formatted, membership, limits, master lease and clock drift live in the log, and the log
-is right where the two differ. `cell_config/production.example.toml` explains every key.
+It bootstraps. Once a cell is formatted, membership, master lease and clock drift live in the log, and the log is right
+where the two differ; limits live there as well, and a new master puts those of its file into it.
+`cell_config/production.example.toml` explains every key.
 
 | module      | what it does                                                            |
 |-------------|-------------------------------------------------------------------------|

@@ -1,7 +1,8 @@
 """What a cell's configuration says, as frozen values (DESIGN §2 `cell_config/`, §3 Membership).
 
-A configuration file *bootstraps*: membership, limits, master lease and clock drift live in the log once the cell is
-formatted, and the log is right where the two differ. Defaults and their reasons stand in `chubby.types.limits`.
+A configuration file *bootstraps*: membership, master lease and clock drift live in the log once the cell is formatted,
+and the log is right where the two differ. Limits live there too, and a new master puts those of its file into it.
+Defaults and their reasons stand in `chubby.types.limits`.
 """
 
 from __future__ import annotations
@@ -26,16 +27,13 @@ class ReplicaConfig(msgspec.Struct, frozen=True):
 class Timing(msgspec.Struct, frozen=True):
     """Times of the cell; `clock_drift` is in parts per million. DESIGN §3 and §5 say what each is for."""
 
-    heartbeat: Duration = limits.HEARTBEAT_INTERVAL
     master_lease: Duration = limits.MASTER_LEASE
     clock_drift: int = limits.CLOCK_DRIFT_PPM
-    slow_sync: Duration = limits.SLOW_SYNC
     session_lease: Duration = limits.SESSION_LEASE
     session_lease_maximum: Duration = limits.SESSION_LEASE_MAXIMUM
     grace_period: Duration = limits.GRACE_PERIOD
     cache_lease: Duration = limits.CACHE_LEASE
     cache_lease_maximum: Duration = limits.CACHE_LEASE_MAXIMUM
-    lock_delay_maximum: Duration = limits.LOCK_DELAY_MAXIMUM
     digest_interval: Duration = limits.DIGEST_INTERVAL
 
 

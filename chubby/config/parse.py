@@ -20,13 +20,15 @@ from chubby.types.identity import ReplicaId
 
 _DIRECTORY = "data/{cell}"
 """Default of `[storage] directory`, relative to the folder of the file."""
+_LAST_REPLICA = 65_535
+"""Every number a replica may have fits wherever one is written."""
 
 
 def parse_cell(text: str, source: str) -> CellConfig:
     """The configuration that `text` spells out; `source` names its file. Raises ConfigError with file, key, remedy."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # beside TOMLDecodeError: numbers too long, nestings too deep
         raise complaint(source, "", f"is not TOML: {error}; see production.example.toml for a file that is") from None
     top = Table(source, "", document)
     cell = top.table("cell")
@@ -60,16 +62,13 @@ def _replica(table: Table) -> ReplicaConfig:
 def _timing(table: Table) -> Timing:
     default = Timing()
     timing = Timing(
-        heartbeat=table.optional("heartbeat", parse_duration, default.heartbeat),
         master_lease=table.optional("master_lease", parse_duration, default.master_lease),
         clock_drift=table.optional("clock_drift", parse_ratio, default.clock_drift),
-        slow_sync=table.optional("slow_sync", parse_duration, default.slow_sync),
         session_lease=table.optional("session_lease", parse_duration, default.session_lease),
         session_lease_maximum=table.optional("session_lease_maximum", parse_duration, default.session_lease_maximum),
         grace_period=table.optional("grace_period", parse_duration, default.grace_period),
         cache_lease=table.optional("cache_lease", parse_duration, default.cache_lease),
         cache_lease_maximum=table.optional("cache_lease_maximum", parse_duration, default.cache_lease_maximum),
-        lock_delay_maximum=table.optional("lock_delay_maximum", parse_duration, default.lock_delay_maximum),
         digest_interval=table.optional("digest_interval", parse_duration, default.digest_interval),
     )
     table.close()
@@ -114,8 +113,8 @@ def _read_cell_name(value: object) -> str:
 
 def _read_replica_id(value: object) -> ReplicaId:
     number = parse_count(value)
-    if number == 0:
-        raise ValueError("replicas are numbered from 1: write 1, 2, 3, ...")
+    if not 1 <= number <= _LAST_REPLICA:
+        raise ValueError(f"replicas are numbered from 1 to {_LAST_REPLICA}: write 1, 2, 3, ...")
     return number
 
 

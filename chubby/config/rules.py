@@ -4,11 +4,10 @@
 |-------------------------------------------------------------|-----------------------------------------------------|
 | replicas: an odd number, different ids, different addresses | an even number bears no more failures than one less |
 | loopback only, unless `bind_beyond_loopback`                | nobody exposes a cell by a slip                     |
-| 3 heartbeat ≤ master_lease                                  | one lost heartbeat must not cost the mastership     |
+| 3 heartbeats ≤ master_lease                                 | one lost heartbeat must not cost the mastership     |
 | clock_drift in 1 ppm .. 10 %                                | 0 is a clock nobody has, more breaks every lease    |
 | master_lease < session_lease ≤ its maximum                  | sessions outlive an election                        |
 | cache_lease ≤ its maximum                                   |                                                     |
-| lock_delay_maximum ≤ one minute                             | the paper's bound; clients rely on it               |
 | content in 1 B .. one slot of the log                       | a write is one command                              |
 | snapshot_log_bytes ≥ one slot window                        | else every burst of writes would end in a snapshot  |
 """
@@ -21,13 +20,13 @@ from chubby.config.addresses import parse_address
 from chubby.config.cell import CellConfig
 from chubby.config.table import complaint
 from chubby.config.units import format_duration, format_size
-from chubby.types.limits import BATCH_BYTES, LOCK_DELAY_MAXIMUM, WINDOW_BYTES
+from chubby.types.limits import BATCH_BYTES, HEARTBEAT_INTERVAL, WINDOW_BYTES
 from chubby.types.nodes import ANYONE
+from chubby.types.time import Duration
 
 _DRIFT_MAXIMUM = 100_000
 """Parts per million."""
-_HEARTBEATS = 3
-"""As many heartbeats at least fit into a master lease."""
+_MASTER_LEASE_MINIMUM: Duration = 3 * HEARTBEAT_INTERVAL
 
 
 def check(config: CellConfig) -> None:
@@ -98,9 +97,8 @@ def _timing_troubles(config: CellConfig) -> Iterator[tuple[str, str]]:
     """Each timing key that breaks a rule, with trouble and remedy."""
     timing = config.timing
     show = format_duration
-    if timing.heartbeat * _HEARTBEATS > timing.master_lease:
-        least = show(timing.heartbeat * _HEARTBEATS)
-        yield "heartbeat", f"fewer than {_HEARTBEATS} fit into master_lease: lower it or raise master_lease to {least}"
+    if timing.master_lease < _MASTER_LEASE_MINIMUM:
+        yield "master_lease", f"has no room for three heartbeats: write at least {show(_MASTER_LEASE_MINIMUM)}"
     if not 1 <= timing.clock_drift <= _DRIFT_MAXIMUM:
         yield "clock_drift", f"{timing.clock_drift}ppm is out of bounds: write 1ppm to 10%"
     if timing.session_lease <= timing.master_lease:
@@ -109,8 +107,6 @@ def _timing_troubles(config: CellConfig) -> Iterator[tuple[str, str]]:
         yield "session_lease_maximum", f"is below session_lease: write at least {show(timing.session_lease)}"
     if timing.cache_lease_maximum < timing.cache_lease:
         yield "cache_lease_maximum", f"is below cache_lease: write at least {show(timing.cache_lease)}"
-    if timing.lock_delay_maximum > LOCK_DELAY_MAXIMUM:
-        yield "lock_delay_maximum", f"is beyond the protocol's bound: write at most {show(LOCK_DELAY_MAXIMUM)}"
 
 
 def _check_sizes(config: CellConfig) -> None:

@@ -14,7 +14,8 @@ import secrets
 import msgspec
 
 from chubby.config.cell import CellConfig
-from chubby.namespace.commands import LeaseCaps, Limits
+from chubby.daemon.settings import limits_of
+from chubby.namespace.commands import LeaseCaps
 from chubby.namespace.machine import Genesis, Machine
 from chubby.paxos.configuration import Configuration, Identity, Member
 from chubby.replica.links import LinkMessage
@@ -51,15 +52,12 @@ def first_configuration(config: CellConfig, cell: CellId) -> Configuration:
 
 def first_machine(config: CellConfig, cell: CellId) -> Machine:
     """The machine of slot 0: identical on every replica. The key for check digits comes with the first epoch."""
-    limits = config.limits
     return Machine.genesis(
         Genesis(
             cell=cell,
             name=config.name,
             admins=config.admins,
-            limits=Limits(
-                limits.content, limits.nodes, limits.children, limits.total_bytes, limits.sessions, limits.history
-            ),
+            limits=limits_of(config),
             caps=LeaseCaps(config.timing.session_lease, config.timing.cache_lease),
             key=b"",
             time_ms=0,

@@ -24,11 +24,10 @@ import msgspec
 from chubby.config.cell import CellConfig
 from chubby.daemon import clock
 from chubby.daemon.compass import Compass
+from chubby.daemon.settings import settings_of
 from chubby.daemon.vault import Installed, Vault
 from chubby.daemon.worker import DiskWorker, Job
 from chubby.errors import CorruptData
-from chubby.master.settings import MasterSettings
-from chubby.namespace.commands import Limits
 from chubby.namespace.machine import Machine
 from chubby.paxos.configuration import Configuration, Member
 from chubby.paxos.messages import SnapshotChunk
@@ -36,7 +35,7 @@ from chubby.paxos.ready import ReadChunk, StoreChunk
 from chubby.replica.door import StreamId
 from chubby.replica.links import LinkMessage
 from chubby.replica.replica import Replica
-from chubby.replica.settings import ReplicaSettings, Surroundings
+from chubby.replica.settings import Surroundings
 from chubby.replica.step import Halt, Letter, SnapshotOrder, Step
 from chubby.storage.life import OpenedDirectory
 from chubby.transport.codec import Codec
@@ -107,7 +106,7 @@ class Node:
             identity.cell,
             recovered,
             machine,
-            settings=_settings(config, identity.replica),
+            settings=settings_of(config, identity.replica),
             surroundings=Surroundings(clock.wall_ms, random.random, lambda: secrets.token_bytes(32)),
             now=clock.now(),
         )
@@ -370,30 +369,3 @@ class Node:
         self._closing = True
         if not self._ended.done():
             self._ended.set_result(ENDINGS[halt])
-
-
-def _settings(config: CellConfig, replica: ReplicaId) -> ReplicaSettings:
-    limits = config.limits
-    timing = config.timing
-    return ReplicaSettings(
-        master=MasterSettings(
-            replica=replica,
-            session_lease=timing.session_lease,
-            session_lease_maximum=timing.session_lease_maximum,
-            cache_lease=timing.cache_lease,
-            cache_lease_maximum=timing.cache_lease_maximum,
-            grace_period=timing.grace_period,
-            drift_ppm=timing.clock_drift,
-            limits=Limits(
-                content=limits.content,
-                nodes=limits.nodes,
-                children=limits.children,
-                total_bytes=limits.total_bytes,
-                sessions=limits.sessions,
-                history=limits.history,
-            ),
-        ),
-        bootstrap=tuple(each.id for each in config.replicas),
-        snapshot_log_bytes=config.storage.snapshot_log_bytes,
-        digest_interval=timing.digest_interval,
-    )

@@ -7,6 +7,8 @@ until nothing moves any more.
 
 from __future__ import annotations
 
+import msgspec
+
 from chubby.errors import ErrorCode, Failure
 from chubby.master.effects import ChangeMembers, Deliver, EndStream, HandOver, Propose
 from chubby.master.master import Master
@@ -51,7 +53,10 @@ class Replica:
         self._vigil = Vigil((me.replica, me.incarnation), now)
         self._changes = members.PendingChanges()
         self._machine = machine
-        self._master = self._new_master(machine) if machine is not None else None
+        self._master: Master | None = None
+        if machine is not None:
+            assert recovered.configuration is not None, "a state comes with the configuration that governs it"
+            self._master = self._new_master(machine, recovered.configuration)
         self._term: Ballot = NO_BALLOT
         self._told_whereabouts: tuple[str, Epoch] = ("", 0)
         self._known_location: tuple[ReplicaId, Epoch] = (0, 0)
@@ -190,7 +195,7 @@ class Replica:
         self._follow_term(now)
         self._machine = machine
         if self._master is None:
-            self._master = self._new_master(machine)
+            self._master = self._new_master(machine, configuration)
         else:
             self._master.replace_machine(machine)
         self._snapshot_slot = slot
@@ -234,8 +239,10 @@ class Replica:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _new_master(self, machine: Machine) -> Master:
-        return Master(machine, self._settings.master, self._surroundings.fresh_key, self._surroundings.jitter)
+    def _new_master(self, machine: Machine, configuration: Configuration) -> Master:
+        """A master's room. The clock bound it tells clients is the cell's, from the log (DESIGN §3 Master lease)."""
+        settings = msgspec.structs.replace(self._settings.master, drift_ppm=configuration.drift_ppm)
+        return Master(machine, settings, self._surroundings.fresh_key, self._surroundings.jitter)
 
     def _next_snapshot(self) -> int:
         """How much log the next snapshot waits for: up to a quarter more, so that replicas do not all write at once."""

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from chubby.config import CellConfig, Limits, Network, ReplicaConfig, Storage, Timing, parse_cell
 from chubby.config.units import format_duration, format_size
 from chubby.errors import ConfigError
-from chubby.types.limits import BATCH_BYTES, LOCK_DELAY_MAXIMUM, WINDOW_BYTES
-from chubby.types.time import MILLISECOND, SECOND
+from chubby.types.limits import BATCH_BYTES, HEARTBEAT_INTERVAL, WINDOW_BYTES
+from chubby.types.time import MILLISECOND
 from tests.config.cells import SOURCE, local
 
 SECTIONS = {
@@ -59,21 +59,17 @@ def documents(draw: st.DrawFn) -> str:
 def configurations(draw: st.DrawFn) -> CellConfig:
     """A configuration that breaks no rule."""
     times = st.integers(1, 40_000).map(lambda count: count * MILLISECOND)
-    heartbeat = draw(st.integers(1, 1_000)) * MILLISECOND
-    master_lease = heartbeat * 3 + draw(times)
+    master_lease = 3 * HEARTBEAT_INTERVAL + draw(times)
     session_lease = master_lease + draw(times)
     cache_lease = draw(times)
     timing = Timing(
-        heartbeat=heartbeat,
         master_lease=master_lease,
         clock_drift=draw(st.integers(1, 100_000)),
-        slow_sync=draw(times),
         session_lease=session_lease,
         session_lease_maximum=session_lease + draw(times),
         grace_period=draw(times),
         cache_lease=cache_lease,
         cache_lease_maximum=cache_lease + draw(times),
-        lock_delay_maximum=draw(st.integers(1, LOCK_DELAY_MAXIMUM // SECOND)) * SECOND,
         digest_interval=draw(times),
     )
     counts = st.integers(0, 1 << 40)

@@ -54,6 +54,18 @@ def test_an_epoch_is_the_slot_that_began_it() -> None:
     assert second.replica.machine.epoch > epoch
 
 
+def test_clients_are_told_the_clock_bound_of_the_log() -> None:
+    """DESIGN §3 Master lease: "L and ε live in the log"; the file of whoever is master has no say once there is one."""
+    lab = Lab()
+    for host in lab.hosts.values():
+        host.config = msgspec.structs.replace(
+            host.config, timing=msgspec.structs.replace(host.config.timing, clock_drift=77_777)
+        )
+    lab.start()
+    client = lab.client()
+    assert client.core._tenure._drift_ppm == lab.config.timing.clock_drift != 77_777
+
+
 def test_every_replica_knows_where_the_master_is() -> None:
     """Followers answer location requests, with the epoch that makes the newest answer win."""
     lab = Lab()

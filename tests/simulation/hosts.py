@@ -10,6 +10,7 @@ import msgspec
 
 from chubby.config.cell import CellConfig
 from chubby.daemon.founding import first_configuration, first_incarnation, first_machine
+from chubby.daemon.settings import settings_of
 from chubby.daemon.vault import Vault
 from chubby.daemon.worker import Job
 from chubby.errors import CorruptData
@@ -25,7 +26,6 @@ from chubby.types.identity import CellId, Epoch, ReplicaId, Slot
 from chubby.types.stream import ClientFrame, ServerFrame
 from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration, Instant
 from tests.simulation.network import Network
-from tests.simulation.setup import settings_of
 from tests.simulation.world import Clock, Timer, World
 from tests.storage.fake_files import FakeFiles
 
