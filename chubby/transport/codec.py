@@ -6,7 +6,7 @@ of message is a line where the shell makes its `Codec`, and none here::
     codec: Codec[LinkMessage] = Codec(msgspec.msgpack.Decoder(LinkMessage))
 
 Members of the union are structs with integer tags, as those of Paxos have (msgspec mixes no kinds of tags); higher
-rooms count from 100. A receiver ignores fields it does not know and fills in defaults for missing ones, which lets
+rooms count from 32. A receiver ignores fields it does not know and fills in defaults for missing ones, which lets
 neighbouring releases talk (DESIGN §3, rolling restart); a tag it does not know is garbage to it.
 """
 
