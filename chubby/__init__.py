@@ -19,11 +19,23 @@ Everything is loaded when it is first used: `import chubby` itself brings nothin
 | `Mode`, `LockMode`, `CreateMode`, `NodeKind`, `AclNames`, ... | arguments and results                               |
 | `Create`, `Write`, ..., `Exists`, `GenerationIs`, ...         | operations and guards of a transaction              |
 | `ChubbyError` and all below it                                | `chubby.errors`                                     |
+
+**gRPC's surroundings.** gRPC reads its environment once, when it is first imported. Whoever imports anything of this
+package first gets two defaults of ours, unless the environment says otherwise already:
+
+| variable                   | default | why                                                                               |
+|----------------------------|---------|-----------------------------------------------------------------------------------|
+| `GRPC_ENABLE_FORK_SUPPORT` | `false` | its fork handlers crash children; a fork is refused gRPC anyway (`ForkedProcess`) |
+| `GRPC_VERBOSITY`           | `ERROR` | at a fail-over its C core prints GOAWAY lines of what the client mends by itself  |
+
+They are put behind the back of `os.environ`, so that a program that hands its `os.environ` to another does not pass
+them on. A program that imports `grpc` before `chubby` sets them itself.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -68,6 +80,7 @@ if TYPE_CHECKING:
         Overloaded,
         PermissionDenied,
         QuotaExceeded,
+        ReplicasDisagree,
         RequestError,
         SequencerInvalid,
         SessionError,
@@ -148,6 +161,7 @@ __all__ = [
     "QuotaExceeded",
     "Read",
     "Remove",
+    "ReplicasDisagree",
     "RequestError",
     "SequencerBytes",
     "SequencerInvalid",
@@ -173,6 +187,13 @@ __all__ = [
 
 __version__ = "0.1.0"
 
+_GRPC_DEFAULTS: Final = {"GRPC_ENABLE_FORK_SUPPORT": "false", "GRPC_VERBOSITY": "ERROR"}
+"""What gRPC finds in its environment unless somebody said otherwise."""
+
+for _variable, _default in _GRPC_DEFAULTS.items():
+    if _variable not in os.environ:
+        os.putenv(_variable, _default)
+
 _MODULES: Final = {"aio": "chubby.aio", "fencing": "chubby.client.recipes.fencing"}
 """Names that are modules themselves."""
 
@@ -191,7 +212,7 @@ _HOMES: Final = {
         "AvailabilityError BadArgument BadPath Cancelled CellError ChubbyError ConditionError ConfigError "
         "CorruptData DeadlineExceeded ForkedProcess GenerationMismatch HandleError HandleInvalid "
         "HandlePoisoned InternalError LockConflict LockNotHeld MembershipRefused NoNode NoQuorum NodeExists "
-        "NotEmpty NotMaster OutcomeUnknown Overloaded PermissionDenied QuotaExceeded RequestError "
+        "NotEmpty NotMaster OutcomeUnknown Overloaded PermissionDenied QuotaExceeded ReplicasDisagree RequestError "
         "SequencerInvalid SessionError SessionExpired SessionUnknown StorageFailed TooLarge "
     ),
     "chubby.types.calls": "CreateMode MemberAction Mode",

@@ -36,6 +36,7 @@
         ├── CorruptData         bytes on disk or in a backup do not verify
         ├── StorageFailed       the disk refused: ENOSPC, EIO
         ├── MembershipRefused   a change of replicas that would endanger the quorum
+        ├── ReplicasDisagree    replicas hold different states, none of them on a majority; the call took no effect
         └── InternalError       a bug; please report it
 
 `ErrorCode` names each leaf on the wire and inside the pure rooms, where a failure is a value (`Failure`) and never
@@ -81,6 +82,7 @@ __all__ = [
     "Overloaded",
     "PermissionDenied",
     "QuotaExceeded",
+    "ReplicasDisagree",
     "RequestError",
     "SequencerInvalid",
     "SessionError",
@@ -123,6 +125,7 @@ class ErrorCode(enum.IntEnum):
     STORAGE_FAILED = 52
     MEMBERSHIP_REFUSED = 53
     INTERNAL = 54
+    REPLICAS_DISAGREE = 55
 
     @property
     def retryable(self) -> bool:
@@ -136,6 +139,7 @@ _RETRYABLE = frozenset(
         ErrorCode.NO_QUORUM,
         ErrorCode.DEADLINE_EXCEEDED,
         ErrorCode.OVERLOADED,
+        ErrorCode.REPLICAS_DISAGREE,
     }
 )
 
@@ -357,6 +361,12 @@ class MembershipRefused(CellError):
     """A change of replicas that would endanger the quorum."""
 
     code = ErrorCode.MEMBERSHIP_REFUSED
+
+
+class ReplicasDisagree(CellError):
+    """Replicas hold different states and none of them is on a majority: writes are stopped; the call took no effect."""
+
+    code = ErrorCode.REPLICAS_DISAGREE
 
 
 class InternalError(CellError):

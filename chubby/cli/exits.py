@@ -5,7 +5,7 @@
 | 0    | done                                                                           |
 | 1    | the answer is no: node missing, condition not met, lock held, sequencer stale  |
 | 64   | wrong usage: bad path, bad argument                                            |
-| 69   | the cell cannot be reached or has no quorum                                    |
+| 69   | the cell cannot be reached, has no quorum, or has stopped writes               |
 | 70   | a bug                                                                          |
 | 74   | the disk refused, or data is corrupt                                           |
 | 75   | a lock could not be had in time; the outcome is unknown: try again             |
@@ -60,6 +60,7 @@ _CODES: dict[ErrorCode, int] = {
     ErrorCode.STORAGE_FAILED: STORAGE,
     ErrorCode.MEMBERSHIP_REFUSED: NO,
     ErrorCode.INTERNAL: BUG,
+    ErrorCode.REPLICAS_DISAGREE: UNAVAILABLE,
 }
 assert set(_CODES) == set(ErrorCode), "every error has an exit code"
 

@@ -312,6 +312,10 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     ERROR_CODE_STORAGE_FAILED: _ErrorCode.ValueType  # 52
     ERROR_CODE_MEMBERSHIP_REFUSED: _ErrorCode.ValueType  # 53
     ERROR_CODE_INTERNAL: _ErrorCode.ValueType  # 54
+    ERROR_CODE_REPLICAS_DISAGREE: _ErrorCode.ValueType  # 55
+    """Replicas hold different states, none of them on a majority: writes are stopped. The call took no effect and may be
+    sent again.
+    """
 
 class ErrorCode(_ErrorCode, metaclass=_ErrorCodeEnumTypeWrapper):
     """Every failure there is."""
@@ -355,6 +359,10 @@ ERROR_CODE_CORRUPT_DATA: ErrorCode.ValueType  # 51
 ERROR_CODE_STORAGE_FAILED: ErrorCode.ValueType  # 52
 ERROR_CODE_MEMBERSHIP_REFUSED: ErrorCode.ValueType  # 53
 ERROR_CODE_INTERNAL: ErrorCode.ValueType  # 54
+ERROR_CODE_REPLICAS_DISAGREE: ErrorCode.ValueType  # 55
+"""Replicas hold different states, none of them on a majority: writes are stopped. The call took no effect and may be
+sent again.
+"""
 Global___ErrorCode: _TypeAlias = ErrorCode  # noqa: Y015
 
 @_typing.final

@@ -69,6 +69,7 @@ STATUS_OF: Final[Mapping[ErrorCode, grpc.StatusCode]] = {
     ErrorCode.STORAGE_FAILED: grpc.StatusCode.INTERNAL,
     ErrorCode.MEMBERSHIP_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorCode.INTERNAL: grpc.StatusCode.INTERNAL,
+    ErrorCode.REPLICAS_DISAGREE: grpc.StatusCode.UNAVAILABLE,
 }
 
 assert set(STATUS_OF) == set(ErrorCode), "every code has exactly one status"
@@ -102,6 +103,18 @@ assert set(FOREIGN) == set(grpc.StatusCode), "every status has exactly one meani
 
 _CODES: Final = {code.name: code for code in ErrorCode}
 
+CAUSES: Final[Mapping[str, str]] = {
+    "connection refused": "connection refused",
+    "connection reset": "connection reset",
+    "address lookup failed": "no such host",
+    "no route to host": "no route to host",
+    "network is unreachable": "network unreachable",
+    "http1.x server": "an HTTP/1 server answers, no replica",
+    "timed out": "no answer in time",
+    "deadline exceeded": "no answer in time",
+}
+"""What gRPC says somewhere in a long text (in small letters), and what that means in two words."""
+
 
 def trailer(error: ChubbyError) -> tuple[tuple[str, str], ...]:
     """The trailing metadata that names `error`."""
@@ -128,4 +141,14 @@ def error_of_rpc(error: grpc.RpcError) -> ChubbyError:
     for key, value in error.trailing_metadata() or ():
         if key == ERROR_CODE_KEY and value in _CODES:
             return error_of(Failure(_CODES[value], message))
-    return FOREIGN[status](message)
+    return FOREIGN[status](_cause(message) if status in _UNREACHED else message)
+
+
+_UNREACHED: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+
+
+def _cause(details: str) -> str:
+    """Why there was no answer, in few words: gRPC tells the address, which the reader knows, and its own inner life."""
+    said = details.lower()
+    known = next((cause for sign, cause in CAUSES.items() if sign in said), None)
+    return known or details.rpartition("last error: ")[2]

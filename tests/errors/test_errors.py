@@ -49,6 +49,7 @@ NUMBERS = {
     "STORAGE_FAILED": 52,
     "MEMBERSHIP_REFUSED": 53,
     "INTERNAL": 54,
+    "REPLICAS_DISAGREE": 55,
 }
 
 
@@ -109,6 +110,7 @@ def test_retryable_promises_that_the_call_took_no_effect() -> None:
         ErrorCode.NO_QUORUM,
         ErrorCode.DEADLINE_EXCEEDED,
         ErrorCode.OVERLOADED,
+        ErrorCode.REPLICAS_DISAGREE,
     }
     assert not ErrorCode.OUTCOME_UNKNOWN.retryable
 
