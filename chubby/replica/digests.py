@@ -6,8 +6,11 @@ judges for itself:
     a majority of the voters agrees with mine      AGREED      nothing to do
     a majority agrees on another one               OUTVOTED    stop and rebuild as a new incarnation (a master
     hands over first)
-    every voter reported and there is no majority  SPLIT       nobody can tell who is right: writes stop
+    voters disagree and there is no majority       SPLIT       nobody can tell who is right: writes stop
     not enough reports yet                         OPEN
+
+A voter that is down reports nothing. Until the next comparison begins its word is waited for; then the slot is *closed*
+and judged by the reports that came.
 """
 
 from __future__ import annotations
@@ -46,8 +49,11 @@ class DigestWatch:
         while len(self._reports) > KEEP_SLOTS:
             del self._reports[min(self._reports)]
 
-    def judge(self, slot: Slot, configuration: Configuration) -> Verdict:
-        """What the voters' reports for `slot` say. A learner may be outvoted too, but is not counted."""
+    def judge(self, slot: Slot, configuration: Configuration, *, closed: bool = False) -> Verdict:
+        """What the voters' reports for `slot` say; `closed`: whoever has not reported by now is not waited for.
+
+        A learner may be outvoted too, but is not counted.
+        """
         reports = self._reports.get(slot, {})
         mine = reports.get(self._me)
         if mine is None:
@@ -57,6 +63,5 @@ class DigestWatch:
         winner = next((digest for digest, count in sorted(counts.items()) if count >= configuration.quorum), None)
         if winner is not None:
             return Verdict.AGREED if winner == mine else Verdict.OUTVOTED
-        if sum(counts.values()) == len(voters):
-            return Verdict.SPLIT
-        return Verdict.OPEN
+        complete = closed or sum(counts.values()) == len(voters)
+        return Verdict.SPLIT if complete and len(counts) > 1 else Verdict.OPEN

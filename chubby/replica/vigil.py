@@ -26,12 +26,20 @@ class Vigil:
         """All is well so far."""
         self._me = me
         self._watch = DigestWatch(me)
+        self._noted: Slot = -1
+        self._judged: Slot = -1
         self.halt: Halt | None = None
         self.split = False
         self.scrub_at: Instant = now + SCRUB_INTERVAL
 
     def note(self, slot: Slot, machine: Machine, configuration: Configuration) -> DigestReport:
-        """A CheckDigest was applied at `slot`: note our digest; the report is for the others."""
+        """A CheckDigest was applied at `slot`: note our digest; the report is for the others.
+
+        The comparison before is over by that: who has not reported for it is down.
+        """
+        if slot != self._noted:
+            self._judge(self._noted, configuration, closed=True)
+            self._noted = slot
         digest = machine.digest().to_bytes(16, "big")
         self._watch.report(self._me, slot, digest)
         self._judge(slot, configuration)
@@ -49,13 +57,11 @@ class Vigil:
             if not machine.scrub(SCRUB_ROWS):
                 self.halt = Halt.ROT
 
-    def _judge(self, slot: Slot, configuration: Configuration) -> None:
-        match self._watch.judge(slot, configuration):
-            case Verdict.OUTVOTED:
-                self.halt = Halt.DIGEST
-            case Verdict.SPLIT:
-                self.split = True
-            case Verdict.AGREED:
-                self.split = False
-            case Verdict.OPEN:
-                pass
+    def _judge(self, slot: Slot, configuration: Configuration, *, closed: bool = False) -> None:
+        """Draw the consequence, but never one about the present from a slot older than one judged already."""
+        verdict = self._watch.judge(slot, configuration, closed=closed)
+        if verdict is Verdict.OUTVOTED:
+            self.halt = Halt.DIGEST
+        elif verdict is not Verdict.OPEN and slot >= self._judged:
+            self._judged = slot
+            self.split = verdict is Verdict.SPLIT

@@ -71,6 +71,25 @@ def test_old_reports_are_forgotten() -> None:
     assert watch.judge(KEEP_SLOTS + 1, CELL) is Verdict.AGREED
 
 
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ({}, Verdict.OPEN),
+        ({2: A}, Verdict.OPEN),
+        ({2: B}, Verdict.SPLIT),
+        ({2: A, 3: B, 4: B}, Verdict.SPLIT),
+        ({2: A, 3: A, 4: B}, Verdict.AGREED),
+        ({2: B, 3: B, 4: B}, Verdict.OUTVOTED),
+    ],
+)
+def test_a_closed_slot_is_judged_by_those_who_reported(others: dict[int, bytes], expected: Verdict) -> None:
+    """DESIGN §3 Digest: a voter that is down must not hide that there is no majority."""
+    watch = DigestWatch((1, 101))
+    for replica, digest in {1: A, **others}.items():
+        watch.report((replica, 100 + replica), 7, digest)
+    assert watch.judge(7, CELL, closed=True) is expected
+
+
 @given(st.lists(st.sampled_from([A, B, C]), min_size=5, max_size=5))
 def test_no_two_replicas_are_both_told_that_they_are_right(digests: list[bytes]) -> None:
     """Whatever is reported: those who agree with a majority all hold the same digest, and nobody outvotes them."""
