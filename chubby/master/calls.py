@@ -10,6 +10,8 @@
 - Exactly one answer goes to the stream on which the call last came. A call whose stream is gone is finished in silence:
   the client sends it again on its next stream, under the same number.
 - A number that is pending is never planned twice; one in the machine's reply table is answered from there.
+- While replicas disagree about the state (`pipeline.stop`) a call that needs a command is answered REPLICAS_DISAGREE,
+  unless that is proposed.
 - Past its deadline a call is answered DEADLINE_EXCEEDED, until its command is proposed. From then on only the log
   knows, and the client says *outcome unknown*.
 """
@@ -23,7 +25,7 @@ from chubby.master.answers import Answers
 from chubby.master.desk import Desk, Held, Plan, Settled
 from chubby.master.moment import Moment
 from chubby.master.pending import Footprint, PendingCall, Stage
-from chubby.master.pipeline import Pipeline, Work, WorkPlan
+from chubby.master.pipeline import STOPPED, Pipeline, Work, WorkPlan
 from chubby.master.session import Session, SessionState
 from chubby.master.timers import Timers
 from chubby.master.verbs import VERBS
@@ -178,6 +180,12 @@ class Calls:
             if pending.stage in (Stage.PARKED, Stage.WORKING):
                 self._late(pending, at)
 
+    def stopped(self, at: Moment) -> None:
+        """Writes are stopped: answer so the calls whose command is not proposed yet."""
+        for pending in tuple(self._work):
+            if pending.stage is Stage.WORKING:
+                self._answer(pending, Settled(STOPPED), at)
+
     def _process(self, pending: PendingCall, at: Moment) -> None:
         if not at.live:
             self._leaseless[pending] = None
@@ -199,7 +207,9 @@ class Calls:
             blocker.followers.append(pending)
             return
         planned = verb.plan(self._desk, session, call, at)
-        if isinstance(planned, Plan):
+        if isinstance(planned, Plan) and self._pipeline.stopped:
+            self._answer(pending, Settled(STOPPED), at)
+        elif isinstance(planned, Plan):
             pending.stage = Stage.WORKING
             errand = _CallErrand(self, pending)
             self._work[pending] = self._pipeline.admit(errand, self._work_plan(pending, planned), at)
@@ -341,4 +351,3 @@ class Calls:
 
     def _is_pending(self, pending: PendingCall) -> bool:
         return pending.session.pending.get(pending.number) is pending
-

@@ -73,9 +73,7 @@ class Claims:
         node = machine.node(ticket.path)
         if node is None or node.instance != ticket.instance:
             return Failure(ErrorCode.HANDLE_INVALID, f"{ticket.path}: the node of this handle was deleted")
-        handle = Handle(
-            claim.handle, ticket.path, ticket.instance, ticket.mode, claim.events, ephemeral=node.ephemeral
-        )
+        handle = Handle(claim.handle, ticket.path, ticket.instance, ticket.mode, claim.events, ephemeral=node.ephemeral)
         session.handles.add(handle)
         self._desk.subscriptions.add_handle(session.id, handle)
         return handle

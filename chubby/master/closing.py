@@ -83,4 +83,3 @@ def _forget(desk: Desk, session: Session, number: HandleNumber) -> Settled:
         desk.subscriptions.drop_handle(session.id, handle)
         session.mailbox.events.drop_subscription(number, 0)
     return Settled(Done(desk.machine.revision))
-

@@ -74,9 +74,7 @@ class EventQueue:
     def drop_subscription(self, handle: HandleNumber, watch: WatchNumber) -> None:
         """Forget the events of a subscription that has ended."""
         if any(event.handle == handle and event.watch == watch for event in self._events):
-            self._events = deque(
-                event for event in self._events if event.handle != handle or event.watch != watch
-            )
+            self._events = deque(event for event in self._events if event.handle != handle or event.watch != watch)
 
     def _make_room(self) -> None:
         last: dict[_Sameness, int] = {_sameness(event): index for index, event in enumerate(self._events)}

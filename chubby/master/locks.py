@@ -73,9 +73,7 @@ def cancel(desk: Desk, session: Session, call: CancelAcquire, at: Moment) -> Pla
     if isinstance(found, Failure):
         return Settled(found)
     handle, node = found
-    return Plan(
-        CancelAcquireLock(call.handle, handle.path, node.instance), locks=(handle.path,), frees=(handle.path,)
-    )
+    return Plan(CancelAcquireLock(call.handle, handle.path, node.instance), locks=(handle.path,), frees=(handle.path,))
 
 
 def settle_cancel(desk: Desk, session: Session, call: CancelAcquire, reply: Reply) -> Settled:

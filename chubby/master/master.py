@@ -8,6 +8,7 @@ The shell (chubby.replica) owes it this:
   input's bytes and before any state. When the lease is given up early, `deposed` comes before any other input.
 - After a stall: `stalled` first, then the inputs that piled up, then `tick`.
 - `tick` at `wake_at`, and after Paxos renewed a master lease that had run out.
+- `divided` when the digests of the replicas show that nobody can tell who is right, and when they agree again.
 - `take_effects` after any number of inputs; `Propose` effects go to Paxos in order.
 """
 
@@ -129,9 +130,7 @@ class Master:
     def statistics(self) -> MasterStatistics:
         """Figures of this moment."""
         phase = self._failover.phase
-        return gather(
-            self._desk, phase, self._streams, self._calls, self._pipeline, self._invalidations, self._upkeep
-        )
+        return gather(self._desk, phase, self._streams, self._calls, self._pipeline, self._invalidations, self._upkeep)
 
     # -------------------------------------------------------------------------------------------------- mastership
 
@@ -289,6 +288,23 @@ class Master:
             at = self._at(now)
             self._upkeep.propose(body, at)
             self._run(at)
+
+    def divided(self, divided: bool, now: Instant) -> None:
+        """Tell whether replicas disagree about the state with no majority for any (DESIGN §3 Digest); idempotent.
+
+        While they do, calls that need a command are answered REPLICAS_DISAGREE, those that wait to be proposed as
+        well, and the master's own commands wait if they touch a file or a lock. Reads, KeepAlives, sessions that hold
+        nothing and changes of the members go on; so do BeginEpoch and CheckDigest.
+        """
+        if divided is self._pipeline.stopped:
+            return
+        at = self._at(now)
+        if divided:
+            self._pipeline.stop()
+            self._calls.stopped(at)
+        else:
+            self._pipeline.go_on()
+        self._run(at)
 
     def membership_answered(self, ticket: int, failure: Failure | None, now: Instant) -> None:
         """What became of a `ChangeMembers` effect."""

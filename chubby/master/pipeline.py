@@ -10,7 +10,10 @@
 they were admitted, whoever sent them. Rounds of invalidations run side by side; only proposing takes turns.
 
 **Gates.** A command that changes cacheable data waits for the end of a fail-over (`may_change`). One that may give a
-lock to somebody waits until no overdue session waits for it (`may_free`).
+lock to somebody waits until no overdue session waits for it (`may_free`). While replicas disagree about the state, and
+no majority says who is right, all wait that touch a file or a lock (`stop`), and calls are not admitted at all. What
+touches neither goes on: comparing digests, which tells when they agree again, and sessions that hold nothing, without
+which no operator could ask for anything.
 
 **Plan again.** What was true at admission may not be when the turn comes. Right before proposing the errand plans once
 more, against the machine as it is: then what it touches is exact, since commands are applied in the order in which
@@ -22,10 +25,11 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
+from chubby.errors import ErrorCode, Failure
 from chubby.master.footprints import Departures
 from chubby.master.invalidation import Invalidations, Round
 from chubby.master.moment import Moment
@@ -37,6 +41,13 @@ from chubby.namespace.outcomes import Outcome
 from chubby.types.identity import CallNumber, SessionId
 from chubby.types.nodes import LockOwner
 from chubby.types.stream import CacheKey
+
+STOPPED: Final = Failure(
+    ErrorCode.REPLICAS_DISAGREE,
+    "replicas disagree about the state of the cell and no majority agrees, so writes are stopped until operators have "
+    "rebuilt one of them: see 'When replicas disagree' in docs/operations.md",
+)
+"""What calls are answered that need a command while writes are stopped (DESIGN §3 Digest)."""
 
 
 class WorkPlan(msgspec.Struct, frozen=True):
@@ -122,10 +133,12 @@ class Pipeline:
         self._ready: deque[Work] = deque()
         self._gated: dict[Work, None] = {}
         self._held_back: dict[Work, None] = {}
+        self._stopped: dict[Work, None] = {}
         self._rounds: dict[Round, Work] = {}
         self._in_flight: dict[int, Work] = {}
         self._flying: dict[Token, dict[int, None]] = {}
         self._moves = 0
+        self.stopped = False
 
     @property
     def waiting(self) -> int:
@@ -176,6 +189,16 @@ class Pipeline:
         self._ready.extend(self._gated)
         self._gated.clear()
 
+    def stop(self) -> None:
+        """Propose nothing any more that touches a file or a lock, until told to `go_on`; survives `clear`."""
+        self.stopped = True
+
+    def go_on(self) -> None:
+        """Replicas agree again: propose what had to wait."""
+        self.stopped = False
+        self._ready.extend(self._stopped)
+        self._stopped.clear()
+
     def run(self, at: Moment) -> None:
         """Bring every command that can go on as far as it goes."""
         self._ready.extend(self._held_back)
@@ -206,7 +229,7 @@ class Pipeline:
 
     def clear(self) -> None:
         """The mastership is over."""
-        for index in (self._waiting, self._gated, self._held_back):
+        for index in (self._waiting, self._gated, self._held_back, self._stopped):
             index.clear()
         self._lanes.clear()
         self._ready.clear()
@@ -216,6 +239,9 @@ class Pipeline:
 
     def _advance(self, work: Work, at: Moment) -> None:
         while work.round.clear and self._has_turn(work):
+            if self.stopped and _touches(work.plan):
+                self._stopped[work] = None
+                return
             if work.plan.keys and not self._may_change():
                 self._gated[work] = None
                 return
@@ -268,6 +294,7 @@ class Pipeline:
         self._waiting.pop(work, None)
         self._gated.pop(work, None)
         self._held_back.pop(work, None)
+        self._stopped.pop(work, None)
         del self._rounds[work.round]
         for token in work.lanes:
             lane = self._lanes[token]
@@ -277,6 +304,11 @@ class Pipeline:
                 del self._lanes[token]
             elif first:
                 self._ready.append(lane[0])
+
+
+def _touches(plan: WorkPlan) -> bool:
+    """Whether a file, a lock or an open-set may be another one afterwards."""
+    return bool(plan.keys or plan.locks or plan.frees or plan.leaving)
 
 
 def leaving_by_path(leaving: tuple[tuple[str, LockOwner], ...]) -> dict[str, int]:

@@ -39,6 +39,9 @@ When a replica stops by itself
 | the machine's version is beyond its release    | it stops and touches nothing: it does not guess at rules    |
 | another incarnation, or nobody, has its place  | it stops                                                    |
 
+With no majority for any state nobody can tell who is wrong: nobody stops, but the master writes nothing until a later
+comparison finds a majority again (`Master.divided`).
+
 Versions
 ========
 
