@@ -19,7 +19,7 @@ from chubby.paxos.electorate import Electorate, Vote
 from chubby.paxos.messages import Ballot, Canvass, CanvassReply
 from chubby.paxos.outbox import Outbox
 from chubby.paxos.ready import Role
-from chubby.types.identity import ReplicaId
+from chubby.types.identity import ReplicaId, Slot
 from chubby.types.limits import HEARTBEAT_INTERVAL
 from chubby.types.time import MILLISECOND, NEVER, Duration, Instant
 
@@ -54,6 +54,8 @@ class Election:
         self._asked_round = 0
         self._attempts = 0
         self._named = False
+        self._rank = 0
+        self._rank_since: Slot = -1
         self.round = 0
         self.stand_at: Instant = NEVER
         self.give_up_at: Instant = NEVER
@@ -122,6 +124,9 @@ class Election:
         self._attempts = 0
 
     def _turn(self) -> Duration:
-        voters = self._electorate.latest.voters if self._electorate.known else ()
-        rank = next((index for index, voter in enumerate(voters) if voter.replica == self._me), len(voters))
-        return round((rank + self._jitter()) * RANK_DELAY)
+        """A fresh delay of this replica. Drawn with every message of a master, so the rank is kept at hand."""
+        electorate = self._electorate
+        if electorate.known and electorate.since != self._rank_since:
+            self._rank_since, voters = electorate.since, electorate.latest.voters
+            self._rank = sum(voter.replica < self._me for voter in voters)
+        return round((self._rank + self._jitter()) * RANK_DELAY)

@@ -86,13 +86,10 @@ class Station:
         self._ask_again_at: Instant = NEVER
         self._join_at: Instant = now
         self._was_member = False
+        self.expelled = False
+        """Whether this incarnation was a member, and is none any more."""
         self._configured(now)
         self.election.wait_until(self.acceptor.silent_until)
-
-    @property
-    def expelled(self) -> bool:
-        """Whether this incarnation was a member, and is none any more."""
-        return self._was_member and not self._is_member
 
     @property
     def wake_at(self) -> Instant:
@@ -362,14 +359,12 @@ class Station:
 
     # --- inside: membership --------------------------------------------------------------------------------------
 
-    @property
-    def _is_member(self) -> bool:
-        return self.electorate.is_member(self.identity.replica, self.identity.incarnation)
-
     def _configured(self, now: Instant) -> None:
         """A configuration became known: take the role it gives."""
         changed, self.learner.configured = self.learner.configured, False
-        if self._is_member:
+        is_member = self.electorate.is_member(self.identity.replica, self.identity.incarnation)
+        self.expelled = self._was_member and not is_member
+        if is_member:
             self._was_member = True
             self._join_at = NEVER
         elif not self._was_member:

@@ -56,6 +56,19 @@ class Gathering:
 
     def take(self) -> Step | None:
         """The step, if there is anything in it."""
+        if not (
+            self._number
+            or self._messages
+            or self._gated
+            or self._frames
+            or self._ends
+            or self._requests
+            or self.snapshot
+            or self.configuration
+            or self.moved
+            or self.halt
+        ):
+            return None
         step = Step(
             number=self._number,
             records=self._records,
@@ -69,10 +82,5 @@ class Gathering:
             moved=self.moved,
             halt=self.halt,
         )
-        if step == _NOTHING:
-            return None
         self._reset()
         return step
-
-
-_NOTHING = Step()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from chubby.paxos.messages import Value
-from chubby.types.identity import Slot, Token
+from chubby.types.identity import ReplicaId, Slot, Token
 from chubby.types.time import Instant
 from tests.simulation.hosts import ReplicaHost
 
@@ -21,7 +21,7 @@ class LogChecker:
 
     def __init__(self) -> None:
         self._chosen: dict[Slot, Value] = {}
-        self._seen: dict[tuple[int, int], Slot] = {}
+        self._seen: dict[ReplicaId, tuple[int, Slot]] = {}
         self._digests: dict[Slot, int] = {}
 
     def observe(self, host: ReplicaHost) -> None:
@@ -30,18 +30,22 @@ class LogChecker:
         if replica is None or replica.machine is None:
             return
         applied = replica.machine.applied
+        life, seen = self._seen.get(host.number, (0, 0))
+        if life != host.life:
+            seen = applied - 1
+        if seen == applied:
+            return
+        self._seen[host.number] = host.life, applied
         digest = replica.machine.digest()
         known = self._digests.setdefault(applied, digest)
         if known != digest:
             raise Violation(f"{host.place} has another state than others had at slot {applied}")
-        key = (host.number, id(replica))
-        for slot in range(self._seen.get(key, applied - 1) + 1, applied + 1):
+        for slot in range(seen + 1, applied + 1):
             entry = replica.entry(slot)
             if entry is None:
                 continue
             if self._chosen.setdefault(slot, entry.value) != entry.value:
                 raise Violation(f"slot {slot} was chosen with two values; {host.place} has the second one")
-        self._seen[key] = applied
 
 
 class Access(msgspec.Struct, frozen=True):

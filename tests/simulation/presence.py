@@ -26,22 +26,23 @@ class PresenceChecker:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._made: set[int] = set()
         self._lasting: dict[int, Instant] = {}
-        self._dying: dict[int, Instant] = {}
         self._gone: dict[int, Instant] = {}
         self.sightings = 0
         self.absences = 0
 
     def created(self, instance: int, ephemeral: bool, ended: Instant) -> None:
         """A creation was acknowledged."""
-        if instance in self._lasting or instance in self._gone:
+        if instance in self._made:
             raise Violation(f"instance {instance} of {self._path} was made twice")
+        self._made.add(instance)
         if not ephemeral:
             self._lasting[instance] = ended
 
-    def deleting(self, instance: int, begun: Instant) -> None:
-        """Somebody begins to delete it."""
-        self._dying.setdefault(instance, begun)
+    def deleting(self, instance: int) -> None:
+        """Somebody begins to delete it: from now on it may be missed."""
+        self._lasting.pop(instance, None)
 
     def deleted(self, instance: int, ended: Instant) -> None:
         """A deletion was acknowledged."""
@@ -53,11 +54,11 @@ class PresenceChecker:
         if self._gone.get(instance, begun) < begun:
             raise Violation(f"{who} sees instance {instance} of {self._path} after its deletion was acknowledged")
 
-    def missed(self, who: str, begun: Instant, ended: Instant) -> None:
-        """An access between those times was told that nothing is there."""
+    def missed(self, who: str, begun: Instant) -> None:
+        """An access that began then and ends now was told that nothing is there."""
         self.absences += 1
         for instance, since in self._lasting.items():
-            if since < begun and self._dying.get(instance, ended + 1) > ended:
+            if since < begun:
                 raise Violation(f"{who} misses instance {instance} of {self._path}, which is there")
 
 
@@ -112,7 +113,7 @@ class Gardener:
 
     def _uproot(self, handle: HandleNumber, instance: int) -> None:
         self._plant = None
-        self._checker.deleting(instance, self.world.now)
+        self._checker.deleting(instance)
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Done):
@@ -130,7 +131,7 @@ class Gardener:
                 self._checker.seen(self.client.place, answer.stat.instance, begun)
                 self.client.call(Close(handle), lambda ended: None, PATIENCE)
             elif isinstance(answer, Failure) and answer.code is ErrorCode.NO_NODE:
-                self._checker.missed(self.client.place, begun, self.world.now)
+                self._checker.missed(self.client.place, begun)
             self._next()
 
         self.client.call(Open(handle, self._path), done, PATIENCE)
@@ -148,7 +149,7 @@ class Gardener:
                 for instance in found:
                     self._checker.seen(self.client.place, instance, begun)
                 if not found:
-                    self._checker.missed(self.client.place, begun, self.world.now)
+                    self._checker.missed(self.client.place, begun)
             self._next()
 
         self.client.call(ReadDir(self._root), done, PATIENCE)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chubby.types.time import SECOND
+from chubby.replica.replica import Replica
+from chubby.replica.step import Step
+from chubby.types.time import SECOND, Instant
 from tests.simulation.scenario import Scenario
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +28,19 @@ def test_nothing_breaks_under_faults(seed: int) -> None:
     """All checkers hold, and the cell recovers. A failing seed runs again with: make simulate SEED=n TRACE=1."""
     verdict = Scenario(seed, duration=25 * SECOND).run()
     assert verdict.counts.reads + verdict.counts.writes > 0, "a run in which nothing succeeds proves nothing"
+
+
+def test_one_step_is_all_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulated shell takes one step after each input; a second one would have nothing in it."""
+    taken = Replica.step
+
+    def step(replica: Replica, now: Instant) -> Step | None:
+        first = taken(replica, now)
+        assert taken(replica, now) is None, "something was left for a second step"
+        return first
+
+    monkeypatch.setattr(Replica, "step", step)
+    Scenario(0, duration=10 * SECOND).run()
 
 
 def test_a_seed_names_a_run() -> None:
