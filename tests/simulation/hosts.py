@@ -71,7 +71,8 @@ class ReplicaHost:
         """Clients that watch this replica for news of the master (`Follow`): where they are, and whom to tell."""
         self.observe: Callable[[ReplicaHost], None] = lambda host: None
         self._cell = cell
-        self._life = 0
+        self.life = 0
+        """Counts the lives of the process; 0 before the first."""
         self._directory: DataDirectory | None = None
         self._vault: Vault | None = None
         self._connections: dict[int, Connection] = {}
@@ -103,7 +104,7 @@ class ReplicaHost:
     def start(self) -> None:
         """Start the process from whatever is on disk, as `chubbyd` does."""
         assert self.replica is None, "it runs already"
-        self._life += 1
+        self.life += 1
         directory = DataDirectory(self.disk, self.number)
         self._directory = directory
         if directory.inspect().condition is not Condition.FORMATTED:
@@ -161,10 +162,10 @@ class ReplicaHost:
             return
         self.world.trace(f"{self.place} pauses for {duration / SECOND:.2f} s")
         self.paused_until = self.world.now + duration
-        self.world.at(self.paused_until, partial(self._resume, self._life, duration))
+        self.world.at(self.paused_until, partial(self._resume, self.life, duration))
 
     def _resume(self, life: int, duration: Duration) -> None:
-        if life != self._life or self.replica is None or self.world.now < self.paused_until:
+        if life != self.life or self.replica is None or self.world.now < self.paused_until:
             return
         self.replica.stalled(duration, self.clock.now())
         backlog, self._backlog = self._backlog, []
@@ -174,7 +175,7 @@ class ReplicaHost:
 
     def _drop(self) -> None:
         self.replica = None
-        self._life += 1
+        self.life += 1
         self._backlog.clear()
         self.paused_until = 0
         if self._timer is not None:
@@ -250,7 +251,7 @@ class ReplicaHost:
         self._when_awake(handle)
 
     def _tick(self, life: int) -> None:
-        if life != self._life or self.replica is None or self.world.now < self.paused_until:
+        if life != self.life or self.replica is None or self.world.now < self.paused_until:
             return
         self._timer = None
         self._spins = self._spins + 1 if self._ticked_at == self.world.now else 0
@@ -262,12 +263,15 @@ class ReplicaHost:
     # --- the pump ------------------------------------------------------------------------------------------------
 
     def pump(self) -> None:
-        """Take steps until there are none, and carry them out."""
+        """Carry out what follows; one step is all of it, unless it put another replica into this one's place."""
         if self._pumping:
             return
         self._pumping = True
-        while self.replica is not None and (step := self.replica.step(self.clock.now())) is not None:
-            self._carry_out(step)
+        before: Replica | None = None
+        while (replica := self.replica) is not None and replica is not before:
+            before, step = replica, replica.step(self.clock.now())
+            if step is not None:
+                self._carry_out(step)
         self._pumping = False
         if self.replica is not None:
             self.observe(self)
@@ -282,7 +286,7 @@ class ReplicaHost:
             self._timer.cancel()
         self._timer_due = due
         wait = max(due - self.clock.now(), 0)
-        self._timer = self.world.after(self.clock.true_delay(wait), partial(self._tick, self._life))
+        self._timer = self.world.after(self.clock.true_delay(wait), partial(self._tick, self.life))
 
     def _carry_out(self, step: Step) -> None:
         self._send(step.messages)
@@ -295,16 +299,16 @@ class ReplicaHost:
             if connection is not None:
                 connection.end()
         if step.number:
-            self.world.after(self._sync_time(), partial(self._persist, self._life, step))
+            self.world.after(self._sync_time(), partial(self._persist, self.life, step))
         for request in step.snapshot_requests:
             if isinstance(request, ReadChunk):
-                self.world.after(self.fsync, partial(self._read_chunk, self._life, request))
+                self.world.after(self.fsync, partial(self._read_chunk, self.life, request))
             else:
-                self.world.after(self.fsync, partial(self._store_chunk, self._life, request))
+                self.world.after(self.fsync, partial(self._store_chunk, self.life, request))
         if step.snapshot is not None:
             assert self._vault is not None, "a replica that runs has its disk"
             job = self._vault.write_snapshot(step.snapshot, 0)
-            self.world.after(self.fsync, partial(self._write_snapshot, self._life, step.snapshot.slot, job))
+            self.world.after(self.fsync, partial(self._write_snapshot, self.life, step.snapshot.slot, job))
         if step.moved:
             self._tell_followers()
         if step.halt is not None:
@@ -337,7 +341,7 @@ class ReplicaHost:
             self.network.datagram(self.place, peer.place, partial(peer._on_datagram, self.number, data))
 
     def _persist(self, life: int, step: Step) -> None:
-        if life != self._life or self._vault is None or self.replica is None:
+        if life != self.life or self._vault is None or self.replica is None:
             return
         if self.world.now < self.paused_until:
             self._backlog.append(partial(self._persist, life, step))
@@ -349,7 +353,7 @@ class ReplicaHost:
         self.pump()
 
     def _read_chunk(self, life: int, request: ReadChunk) -> None:
-        if life != self._life or self._vault is None or self.replica is None:
+        if life != self.life or self._vault is None or self.replica is None:
             return
         chunk = self._vault.read_chunk(request.slot, request.offset)
         if chunk is None:
@@ -359,7 +363,7 @@ class ReplicaHost:
         self.pump()
 
     def _store_chunk(self, life: int, request: StoreChunk) -> None:
-        if life != self._life or self._vault is None or self.replica is None:
+        if life != self.life or self._vault is None or self.replica is None:
             return
         now = self.clock.now()
         try:
@@ -377,7 +381,7 @@ class ReplicaHost:
 
     def _write_snapshot(self, life: int, slot: Slot, job: Job) -> None:
         """One step of writing a snapshot; appends go on in between."""
-        if life != self._life or self._vault is None or self.replica is None:
+        if life != self.life or self._vault is None or self.replica is None:
             return
         if next(job, self) is not self:
             self.world.after(self.fsync, partial(self._write_snapshot, life, slot, job))
