@@ -59,8 +59,8 @@ class Replica:
             self._master = self._new_master(machine, recovered.configuration)
         self._term: Ballot = NO_BALLOT
         self._told_whereabouts: tuple[str, Epoch] = ("", 0)
-        self._known_location: tuple[ReplicaId, Epoch] = (0, 0)
-        self._known_since: Slot = -1
+        self._known_whereabouts: tuple[str, Epoch] = ("", 0)
+        self._known_position: tuple[ReplicaId, Slot, Epoch, bool] = (0, -1, 0, False)
         self._snapshot_slot = recovered.snapshot
         self._log_since_snapshot = 0
         self._snapshot_after = self._next_snapshot()
@@ -92,7 +92,7 @@ class Replica:
 
     @property
     def split(self) -> bool:
-        """Whether the replicas disagree about the state and no majority agrees: writes are stopped then."""
+        """Whether the replicas disagree about the state and no majority agrees: nothing is proposed then."""
         return self._vigil.split
 
     @property
@@ -225,7 +225,7 @@ class Replica:
     # --- output --------------------------------------------------------------------------------------------------
 
     def step(self, now: Instant) -> Step | None:
-        """Everything that follows from the inputs so far, or None."""
+        """Everything that follows from the inputs so far, or None: then nothing more does before the next input."""
         moving = True
         while moving:
             self._follow_term(now)
@@ -233,8 +233,7 @@ class Replica:
             if ready is not None:
                 self._gathering.add(ready)
                 self._apply(ready, now)
-            moving = self._carry_out(now) or ready is not None
-        self._notice(now)
+            moving = self._carry_out(now) or ready is not None or self._notice(now)
         return self._gathering.take()
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -249,7 +248,7 @@ class Replica:
         return round(self._settings.snapshot_log_bytes * (1 + self._surroundings.jitter() / 4))
 
     def _follow_term(self, now: Instant) -> None:
-        """Tell the master's room when an office of ours began or ended, and else where the master is."""
+        """Tell the master's room when an office of ours began or ended."""
         term, master = self._peer.term, self._master
         if master is None:
             return
@@ -262,8 +261,6 @@ class Replica:
                 self._digest_at = now + self._settings.digest_interval
                 master.elected(now, self._surroundings.wall_ms())
             self._term = term
-        elif term == NO_BALLOT and self._whereabouts() != self._told_whereabouts:
-            self._redirect(master, now)
 
     def _redirect(self, master: Master, now: Instant) -> None:
         self._told_whereabouts = self._whereabouts()
@@ -309,12 +306,12 @@ class Replica:
         """Carry out what the master's room wants; True if Paxos has something new to do."""
         if self._master is None:
             return False
-        self._master.divided(self._vigil.split, now)
         proposed = False
         for effect in self._master.take_effects():
             match effect:
                 case Propose(command):
-                    proposed |= self._peer.propose(commands.encode(command))
+                    if not self._vigil.split:
+                        proposed |= self._peer.propose(commands.encode(command))
                 case Deliver(stream, frames):
                     self._gathering.deliver(stream, frames)
                 case EndStream(stream):
@@ -339,31 +336,43 @@ class Replica:
         else:
             self._master.membership_answered(ticket, Failure(ErrorCode.MEMBERSHIP_REFUSED, refusal), now)
 
-    def _notice(self, now: Instant) -> None:
-        """Tell the shell what changed beyond messages: members, the master's whereabouts, the need for a snapshot or a
-        halt.
-        """
-        electorate = self._peer.electorate
-        if electorate.known and electorate.since != self._known_since:
-            self._known_since = electorate.since
-            self._gathering.configuration = electorate.latest
-            for ticket in self._changes.chosen(electorate.latest):
-                if self._master is not None:
-                    self._master.membership_answered(ticket, None, now)
-            self._carry_out(now)
-        member, epoch = self.location()
-        location = (member.replica if member is not None else 0, epoch)
-        if location != self._known_location:
-            self._known_location = location
-            self._gathering.moved = True
+    def _notice(self, now: Instant) -> bool:
+        """Tell the shell what changed beyond messages; True if something may follow from that here."""
+        if self._log_since_snapshot >= self._snapshot_after and not self._snapshot_running:
+            self.order_snapshot()
+        position = self._position()
+        stirred = position != self._known_position
+        if stirred:
+            members_changed, self._known_position = position[1] != self._known_position[1], position
+            self._notice_position(members_changed, now)
         halt = self._reason_to_halt()
         if halt is not None and self._peer.role is Role.MASTER:
+            stirred |= not self._peer.releasing
             self._peer.hand_over(now)
         elif halt is not None and not self._halted:
             self._halted = True
             self._gathering.halt = halt
-        if self._log_since_snapshot >= self._snapshot_after and not self._snapshot_running:
-            self.order_snapshot()
+        return stirred
+
+    def _position(self) -> tuple[ReplicaId, Slot, Epoch, bool]:
+        """All that `location` and the members are made of, cheap enough to be compared in each step."""
+        since = self._peer.electorate.since if self._peer.electorate.known else -1
+        epoch = self._machine.epoch if self._machine is not None else 0
+        return self._peer.master, since, epoch, self._peer.role is Role.MASTER and not self.serving
+
+    def _notice_position(self, members_changed: bool, now: Instant) -> None:
+        """The members, the master or its epoch changed: tell the shell, and the clients of a follower."""
+        if members_changed:
+            self._gathering.configuration = latest = self._peer.electorate.latest
+            for ticket in self._changes.chosen(latest):
+                if self._master is not None:
+                    self._master.membership_answered(ticket, None, now)
+        whereabouts = self._whereabouts()
+        if whereabouts != self._known_whereabouts:
+            self._known_whereabouts = whereabouts
+            self._gathering.moved = True
+        if self._master is not None and self._term == NO_BALLOT and whereabouts != self._told_whereabouts:
+            self._redirect(self._master, now)
 
     def _reason_to_halt(self) -> Halt | None:
         if self._machine is not None and not self._machine.understood:
