@@ -23,10 +23,10 @@ Everything is loaded when it is first used: `import chubby` itself brings nothin
 **gRPC's surroundings.** gRPC reads its environment once, when it is first imported. Whoever imports anything of this
 package first gets two defaults of ours, unless the environment says otherwise already:
 
-| variable                   | default | why                                                                               |
-|----------------------------|---------|-----------------------------------------------------------------------------------|
-| `GRPC_ENABLE_FORK_SUPPORT` | `false` | its fork handlers crash children; a fork is refused gRPC anyway (`ForkedProcess`) |
-| `GRPC_VERBOSITY`           | `ERROR` | at a fail-over its C core prints GOAWAY lines of what the client mends by itself  |
+| variable                   | default | why                                                                           |
+|----------------------------|---------|-------------------------------------------------------------------------------|
+| `GRPC_ENABLE_FORK_SUPPORT` | `false` | its fork handlers crash children; a fork must not use it (`ForkedProcess`)    |
+| `GRPC_VERBOSITY`           | `ERROR` | at a fail-over its C core prints GOAWAY lines of what the client mends itself |
 
 They are put behind the back of `os.environ`, so that a program that hands its `os.environ` to another does not pass
 them on. A program that imports `grpc` before `chubby` sets them itself.

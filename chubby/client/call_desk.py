@@ -9,6 +9,7 @@ then leaves behind is the client's to clean up, so that there is no ghost in any
 | Acquire       | CancelAcquire; if that finds the lock granted, Release, unless it is held for another caller  |
 | Open          | repeated until answered; if it opened a handle, Close                                         |
 | Watch         | repeated until answered; if it began, Unwatch                                                 |
+| Close refused | its caller is told Done; it is made again until it gets through, for it may free a lock       |
 | anything else | its answer is dropped; it is not repeated on the next stream                                  |
 
 An acquire whose deadline passes is not given up at once: CancelAcquire is sent and decides. Found granted, the acquire
@@ -40,7 +41,11 @@ VERDICT_GRACE: Final[Duration] = 500 * MILLISECOND
 CANCEL_GRACE: Final[Duration] = SECOND
 """The same for an acquire, which has to be taken back through the log."""
 RETRY: Final[Duration] = 200 * MILLISECOND
-"""How long after a refusal by an overloaded master aftercare is tried again."""
+"""How long after a refusal by a master that cannot do it now aftercare is tried again."""
+_REPEATED: Final = (Open, Watch)
+"""Calls that are repeated though given up: what they may have left behind is known only by their answers."""
+_UNDONE: Final = (*_REPEATED, Acquire)
+"""Calls whose aftercare needs them in flight."""
 
 
 class CallDesk:
@@ -69,8 +74,8 @@ class CallDesk:
 
     def begin(self, call: Call, now: Instant, deadline: Instant, over: Failure | None) -> CallNumber:
         """Take a caller's call; `over`: the session has ended, and why. Refusals are completed at once."""
-        flight = self.flights.begin(call, now, deadline)
         refusal = over or self._refusal(call)
+        flight = self.flights.begin(call, now, deadline)
         if refusal is not None:
             self.flights.finish(flight)
             self._complete(flight, refusal)
@@ -103,9 +108,8 @@ class CallDesk:
         self._rebinding.registering(flight, record)
         if isinstance(call, Acquire):
             record.waiting_acquires[flight.name] = None
-            record.last_acquire = flight.name
         elif isinstance(call, Release):
-            record.holds = False
+            record.holds = record.unclaimed = False
         elif isinstance(call, Close):
             record.closing = True
         elif isinstance(call, SetSequencer):
@@ -129,7 +133,7 @@ class CallDesk:
     def stream_lost(self) -> None:
         """What was sent will be sent again, but for what nobody needs any more."""
         for flight in self.flights:
-            given_up = flight.abandoned and not isinstance(flight.call, Open | Watch)
+            given_up = flight.abandoned and not isinstance(flight.call, _REPEATED)
             if given_up or flight.purpose is Purpose.REBIND:
                 self.flights.finish(flight)
         self.flights.rewind()
@@ -163,10 +167,9 @@ class CallDesk:
         self._cache.settled(self.flights.acknowledged)
         self._note(flight, answer)
         if flight.purpose is Purpose.CALLER:
-            if flight.abandoned:
-                self._clean_up(flight, answer, now)
-            else:
-                self._complete(flight, _told(flight, answer, now))
+            self._caller_answered(flight, answer, now)
+            if _to_be_made_again(flight.call, answer):
+                self._later.append((now + RETRY, flight.call, Purpose.AFTERCARE, None))
         elif isinstance(answer, Failure) and answer.code.retryable:
             self._later.append((now + RETRY, flight.call, flight.purpose, flight.target))
         elif isinstance(flight.call, SetSequencer):
@@ -174,6 +177,14 @@ class CallDesk:
         elif flight.target is not None:
             self._cancel_answered(flight.target, answer, now)
         return False
+
+    def _caller_answered(self, flight: Flight, answer: Answer, now: Instant) -> None:
+        if flight.abandoned:
+            return self._clean_up(flight, answer, now)
+        self._complete(flight, _told(flight, answer, now))
+        if isinstance(flight.call, Acquire) and (record := self._record(flight.call)) is not None:
+            self._let_go(record, now)
+        return None
 
     def _note(self, flight: Flight, answer: Answer) -> None:
         """Keep the tables in step with what the master said."""
@@ -189,7 +200,8 @@ class CallDesk:
         elif isinstance(call, Unwatch):
             self.subscriptions.ended(call.watch)
         elif isinstance(call, Close):
-            self.handles.remove(call.handle)
+            if not _to_be_made_again(call, answer):
+                self.handles.remove(call.handle)
         elif through_handle(call):
             if isinstance(answer, Failure) and answer.code is ErrorCode.HANDLE_INVALID:
                 self.handles.lose(call.handle, answer)
@@ -217,7 +229,7 @@ class CallDesk:
         if isinstance(flight.call, Close):
             answer = Done()
         elif isinstance(answer, LockGranted) and (record := self._record(flight.call)) is not None:
-            record.holds = True
+            record.holds, record.unclaimed = True, False
         self._effects.append(Complete(flight.name, answer))
 
     def unsendable(self, number: CallNumber, failure: Failure) -> None:
@@ -253,13 +265,16 @@ class CallDesk:
 
     def _abandon(self, flight: Flight, now: Instant) -> None:
         flight.abandoned = True
-        if isinstance(flight.call, Acquire):
+        unsent, call = flight.stream == 0, flight.call
+        if isinstance(call, Acquire):
             self._forget_acquire(flight)
-            if flight.stream:
+            if not unsent:
                 self._take_back(flight, now)
-        if flight.stream == 0:
-            if isinstance(flight.call, Watch):
-                self.subscriptions.ended(flight.call.watch)
+            elif (record := self._record(call)) is not None:
+                self._let_go(record, now)
+        elif isinstance(call, Watch) and unsent:
+            self.subscriptions.ended(call.watch)
+        if unsent or (flight.queued and not isinstance(call, _UNDONE)):
             self.flights.finish(flight)
 
     def _take_back(self, flight: Flight, now: Instant) -> bool:
@@ -282,20 +297,15 @@ class CallDesk:
             if not target.abandoned:
                 lost = isinstance(answer, Failure)
                 self._complete(target, answer if granted or lost else not_granted(target, now))
-        if granted and target.abandoned:
-            self._let_go(target, now)
-
-    def _let_go(self, target: Flight, now: Instant) -> None:
-        """Nobody waits for the lock that `target` got: release it.
-
-        Not if the handle was asked for it again since, nor if it was held all along and `target` asked in vain.
-        """
-        assert isinstance(target.call, Acquire)
         record = self._record(target.call)
-        if record is None or record.closing or record.holds:
-            return
-        if record.last_acquire == target.name:
-            self._begin_own(Release(target.call.handle), now, Purpose.AFTERCARE)
+        if granted and target.abandoned and record is not None:
+            record.unclaimed = not record.holds  # held all along, `target` asked in vain
+            self._let_go(record, now)
+
+    def _let_go(self, record: HandleRecord, now: Instant) -> None:
+        """Release a lock that was granted to nobody, unless somebody waits and so is told of it."""
+        if record.unclaimed and not record.waiting_acquires and not record.closing:
+            self._begin_own(Release(record.number), now, Purpose.AFTERCARE)
 
     def _clean_up(self, flight: Flight, answer: Answer, now: Instant) -> None:
         """An abandoned call was answered after all: undo what nobody knows of."""
@@ -311,7 +321,8 @@ class CallDesk:
         due = [entry for entry in self._later if entry[0] <= now]
         self._later = [entry for entry in self._later if entry[0] > now]
         for _, call, purpose, target in due:
-            self._begin_own(call, now, purpose, target)
+            if not isinstance(call, Watch) or self.subscriptions.knows(call.watch):
+                self._begin_own(call, now, purpose, target)
         self.flights.let_pass([flight for when, flight in self._held_back if when <= now and not flight.done])
         self._held_back = [entry for entry in self._held_back if entry[0] > now]
         for flight in self.flights.overdue(now):
@@ -344,6 +355,11 @@ class CallDesk:
             self.flights.finish(flight)
             if flight.purpose is Purpose.CALLER and not flight.abandoned:
                 self._complete(flight, session_over(flight, why))
+
+
+def _to_be_made_again(call: Call, answer: Answer) -> bool:
+    """Whether `call` closes a handle and was refused: the handle is open still, and a new master must hear of it."""
+    return isinstance(call, Close) and isinstance(answer, Failure) and answer.code.retryable
 
 
 def _patience(flight: Flight, now: Instant) -> Duration:

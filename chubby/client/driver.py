@@ -60,6 +60,7 @@ class Driver:
         network: Network,
         addresses: Sequence[str],
         *,
+        cell: str = "",
         caching: bool = True,
         clock: Callable[[], Instant] = boot_clock,
         jitter: Callable[[], float] = random.random,
@@ -69,6 +70,7 @@ class Driver:
         self.network = network
         self.locator = Locator(network, addresses, self._located, jitter)
         self.worker = CallbackWorker()
+        self._cell = cell
         self.handle_mail: dict[HandleNumber, Mailbox[Event]] = {}
         self.watch_mail: dict[WatchNumber, Mailbox[Event]] = {}
         self._state_mail: weakref.WeakSet[Mailbox[SessionState]] = weakref.WeakSet()
@@ -118,7 +120,9 @@ class Driver:
             await self._release()
 
     async def _release(self) -> None:
-        """Let go of everything; the core is not driven any more."""
+        """Let go of everything; calls that come later are refused, and lead to nothing."""
+        self.core.abandon()
+        self._drain()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -218,7 +222,8 @@ class Driver:
         """A failure to find the master, with what each replica said."""
         if failure.code is not ErrorCode.NO_QUORUM:
             return failure
-        return Failure(failure.code, f"{failure.message} ({self.locator.describe()})")
+        cell = self.locator.cell or self._cell
+        return Failure(failure.code, f"{failure.message} (cell {cell}; {self.locator.describe()})")
 
     # ----------------------------------------------------------------------------------------------------- effects
 
@@ -318,6 +323,7 @@ class Driver:
                 )
         except ChubbyError as error:
             logger.debug("no stream to %s: %s", address, error)
+            self.locator.failed(address, error)
         if stream != self._stream:
             if link is not None:
                 link.close()

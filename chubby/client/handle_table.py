@@ -63,8 +63,9 @@ class HandleRecord:
     """One open handle. It is bound to one instance of the node for life.
 
     `lost` is set once the handle is of no more use, and why; it is never unset. `waiting_acquires` are the numbers of
-    acquires not yet answered, `last_acquire` the newest begun, answered or not. `holds`: a caller was told that it
-    holds the lock, and has not begun to release it since. `sequenced`: a sequencer was, or is being, bound; `sequencer`
+    acquires not yet answered nor given up. `holds`: a caller was told that it holds the lock, and has not begun to
+    release it since. `unclaimed`: the lock was granted to an acquire given up, and nobody has been told since.
+    `sequenced`: a sequencer was, or is being, bound; `sequencer`
     is the one that certainly is, `rebinding` while a new master is told of it. Plain attributes, written by the core
     alone; other threads only read them.
     """
@@ -75,7 +76,6 @@ class HandleRecord:
         "events",
         "holds",
         "instance",
-        "last_acquire",
         "lost",
         "mode",
         "number",
@@ -84,6 +84,7 @@ class HandleRecord:
         "sequenced",
         "sequencer",
         "ticket",
+        "unclaimed",
         "waiting_acquires",
     )
 
@@ -102,7 +103,7 @@ class HandleRecord:
         self.holds = False
         self.lost: Failure | None = None
         self.waiting_acquires: dict[CallNumber, None] = {}
-        self.last_acquire: CallNumber = 0
+        self.unclaimed = False
 
     @property
     def reads_cache(self) -> bool:

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-from chubby.types.calls import Acquire, Call
+from chubby.types.calls import Acquire, Call, Close, Unwatch
 from chubby.types.identity import CallNumber, StreamNumber
 from chubby.types.limits import REPLY_TABLE_LIMIT
 from chubby.types.time import NEVER, Instant
@@ -30,6 +30,8 @@ WAITING_LIMIT: Final = 10_000
 """How many calls may wait unsent; a caller beyond it is told OVERLOADED."""
 ACQUIRES_LIMIT: Final = 1000
 """How many acquires of one session may wait for their locks; one beyond it is told OVERLOADED."""
+_FEW: Final = 64
+"""So many leftovers are not worth sweeping out."""
 
 
 class Purpose(enum.Enum):
@@ -91,7 +93,8 @@ class CallsInFlight:
     """All calls of one session that are not answered yet.
 
     Invariants: numbers are handed out without a gap; every number in (`acknowledged`, next) is either in flight or
-    answered; `acknowledged` never decreases; waiting calls stand in the order of their numbers.
+    answered; `acknowledged` never decreases; waiting calls stand in the order of their numbers. Calls answered while
+    they wait are swept out of the line once they are most of it.
     """
 
     def __init__(self) -> None:
@@ -100,6 +103,7 @@ class CallsInFlight:
         self._by_number: dict[CallNumber, Flight] = {}
         self._renumbered: dict[CallNumber, Flight] = {}
         self._waiting: deque[Flight] = deque()
+        self._queued = 0
         self._deadlines: list[tuple[Instant, CallNumber]] = []
         self._acquires = 0
 
@@ -111,8 +115,10 @@ class CallsInFlight:
         return iter(sorted(self._by_number.values(), key=lambda flight: flight.number))
 
     def crowded(self, call: Call) -> bool:
-        """Whether too many calls wait for `call` to be taken."""
-        return len(self._waiting) >= WAITING_LIMIT or (_waits(call) and self._acquires >= ACQUIRES_LIMIT)
+        """Whether too many calls wait for `call` to be taken. What lets go of something is always taken."""
+        if isinstance(call, Close | Unwatch):
+            return False
+        return self._queued >= WAITING_LIMIT or (_waits(call) and self._acquires >= ACQUIRES_LIMIT)
 
     def begin(self, call: Call, now: Instant, deadline: Instant = NEVER, purpose: Purpose = Purpose.CALLER) -> Flight:
         """Give `call` its number and put it in line."""
@@ -120,9 +126,10 @@ class CallsInFlight:
         self._next += 1
         self._by_number[flight.number] = flight
         self._waiting.append(flight)
+        self._queued += 1
         self._acquires += _waits(call)
         if deadline != NEVER:
-            heapq.heappush(self._deadlines, (deadline, flight.name))
+            self._remember_deadline(flight)
         return flight
 
     def find(self, number: CallNumber) -> Flight | None:
@@ -137,6 +144,10 @@ class CallsInFlight:
         del self._by_number[flight.number]
         for number in flight.formerly:
             del self._renumbered[number]
+        if flight.queued:
+            self._queued -= 1
+            if len(self._waiting) > 2 * self._queued + _FEW:
+                self._waiting = deque(waiting for waiting in self._waiting if not waiting.done)
         self._advance()
 
     def _advance(self) -> None:
@@ -159,6 +170,7 @@ class CallsInFlight:
                 return None
             waiting.popleft()
             flight.queued = False
+            self._queued -= 1
             return flight
         return None
 
@@ -176,12 +188,14 @@ class CallsInFlight:
             flight.number, self._next = self._next, self._next + 1
             self._by_number[flight.number] = flight
             flight.queued = True
+            self._queued += 1
             self._waiting.append(flight)
             self._advance()
 
     def rewind(self) -> None:
         """The stream is gone: everything unanswered will be sent (again), in the order of its numbers."""
         self._waiting = deque(self)
+        self._queued = len(self._waiting)
         for flight in self._waiting:
             flight.queued = True
 
@@ -189,6 +203,7 @@ class CallsInFlight:
         """The master refused the call without effect and another one will get it, under the same number."""
         assert not flight.done and not flight.queued
         flight.queued = True
+        self._queued += 1
         self._waiting.appendleft(flight)
 
     def hold(self, flight: Flight) -> None:
@@ -200,6 +215,7 @@ class CallsInFlight:
         if not held:
             return
         for flight in held:
+            self._queued += not flight.queued
             flight.held, flight.queued = False, True
         line = {flight.number: flight for flight in (*self._waiting, *held) if not flight.done and not flight.held}
         self._waiting = deque(line[number] for number in sorted(line))
@@ -217,7 +233,16 @@ class CallsInFlight:
     def postpone(self, flight: Flight, deadline: Instant) -> None:
         """Come back to `flight` at `deadline`."""
         flight.deadline = deadline
-        heapq.heappush(self._deadlines, (deadline, flight.name))
+        self._remember_deadline(flight)
+
+    def _remember_deadline(self, flight: Flight) -> None:
+        """Those of answered calls stay in the heap until they come to its top, or until they are most of it."""
+        heapq.heappush(self._deadlines, (flight.deadline, flight.name))
+        if len(self._deadlines) > 2 * len(self._by_number) + _FEW:
+            self._deadlines = [
+                (flight.deadline, flight.name) for flight in self._by_number.values() if flight.deadline != NEVER
+            ]
+            heapq.heapify(self._deadlines)
 
     def overdue(self, now: Instant) -> Iterator[Flight]:
         """Take, one by one, the flights whose deadline is past."""

@@ -8,7 +8,7 @@ replica other than the master, which tells of a new epoch as soon as it knows, l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -55,20 +55,27 @@ class Locator:
         return tuple(self._addresses)
 
     def describe(self) -> str:
-        """What each replica said when it was last asked, for an error message."""
+        """What each replica said when it was last asked, in one line, for an error message."""
         return "; ".join(f"{address}: {said}" for address, said in self._addresses.items())
+
+    def failed(self, address: str, error: ChubbyError) -> None:
+        """Note that no stream could be opened to `address`, though somebody says that the master is there."""
+        if address in self._addresses:
+            self._addresses[address] = _one_line(error)
 
     async def find(self) -> str:
         """The address of the master; empty if nobody knows one."""
-        asking = [asyncio.ensure_future(self._ask(address)) for address in self._addresses]
+        asking = {address: asyncio.ensure_future(self._ask(address)) for address in self._addresses}
         best: Location | None = None
         deadline = asyncio.get_running_loop().time() + ASK
-        waiting: set[asyncio.Future[Location | None]] = set(asking)
+        waiting: set[asyncio.Future[Location | None]] = set(asking.values())
         try:
             while waiting:
                 left = deadline - asyncio.get_running_loop().time()
                 done, waiting = await asyncio.wait(waiting, timeout=max(left, 0), return_when=asyncio.FIRST_COMPLETED)
                 if not done:
+                    if best is None:
+                        self._unanswered(asking)
                     break
                 for answer in done:
                     location = answer.result()
@@ -77,17 +84,22 @@ class Locator:
                             deadline = min(deadline, asyncio.get_running_loop().time() + LISTEN)
                         best = location
         finally:
-            for question in asking:
+            for question in asking.values():
                 question.cancel()
         if best is None:
             return ""
         return best.address
 
+    def _unanswered(self, asking: Mapping[str, asyncio.Future[Location | None]]) -> None:
+        for address, question in asking.items():
+            if not question.done():
+                self._addresses[address] = "no answer"
+
     async def _ask(self, address: str) -> Location | None:
         try:
             location = await self._network.locate(address)
         except ChubbyError as error:
-            self._addresses[address] = str(error)
+            self._addresses[address] = _one_line(error)
             return None
         self._note(address, location)
         return location
@@ -134,3 +146,7 @@ class Locator:
             self._following.cancel()
             await asyncio.wait((self._following,))
             self._following = None
+
+
+def _one_line(error: ChubbyError) -> str:
+    return " ".join(str(error).split())

@@ -233,7 +233,7 @@ class Session:
                 return await self.driver.network.status(replica)
             except ChubbyError as error:
                 trouble.append(f"{replica}: {error}")
-        raise NoQuorum("no replica answers: " + "; ".join(trouble))
+        raise NoQuorum(f"no replica of cell {self.cell} answers: " + "; ".join(trouble))
 
     async def step_down(self, successor: ReplicaId = 0, *, timeout: float | None = None) -> None:
         """Have the master hand over in good order, to `successor` if that replica is fit."""
@@ -280,8 +280,7 @@ def connect(
 
 
 def _default(credentials: grpc.ChannelCredentials | None) -> Network:
-    """The real network. gRPC's own fork handlers crash every other child, and we refuse to use gRPC there anyway."""
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    """The real network; gRPC is loaded only now, with the defaults that `chubby` has set for it."""
     from chubby.client.grpc_network import GrpcNetwork
 
     return GrpcNetwork(credentials)
@@ -298,7 +297,7 @@ async def _connect(
 ) -> Session:
     names = Names(target)
     found = _resolve(names.asked, addresses, config)
-    driver = Driver(network, found.addresses, caching=caching)
+    driver = Driver(network, found.addresses, cell=found.cell, caching=caching)
     await driver.start(timeout)
     cell = driver.locator.cell or found.cell
     if names.asked not in (LOCAL_CELL, cell):

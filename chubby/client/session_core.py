@@ -20,7 +20,7 @@ from chubby.client.call_desk import CallDesk
 from chubby.client.effects import Connect, Deliver, Disconnect, Effect, Send, StateChanged
 from chubby.client.identity import Identity
 from chubby.client.state import SessionState, Trigger, follow
-from chubby.client.statistics import Statistics
+from chubby.client.statistics import Statistics, picture
 from chubby.client.stream import Phase, Stream
 from chubby.client.tenure import Tenure
 from chubby.client.verdicts import never_opened
@@ -67,7 +67,9 @@ class SessionCore:
         self.desk = CallDesk(self.cache, self._effects)
         self._tenure = Tenure(self.cache)
         self._stream = Stream(jitter)
+        self._begun: Instant = 0
         self._open_until: Instant = NEVER
+        self._refusal: Failure | None = None
         self._sought: Epoch = 0
         self._pushed = 0
         self._live = False
@@ -108,24 +110,12 @@ class SessionCore:
 
     def statistics(self, now: Instant) -> Statistics:
         """A picture of now."""
-        return Statistics(
-            self.state,
-            self.identity.session,
-            self.identity.epoch,
-            self._stream.address,
-            self._stream.number,
-            self._tenure.until - now,
-            self.cache.lease.deadline - now,
-            len(self.cache),
-            len(self.desk.flights),
-            len(self.desk.handles),
-            len(self.desk.subscriptions),
-        )
+        return picture(self.state, self.identity, self._stream, self._tenure, self.cache, self.desk, now)
 
     def start(self, now: Instant, open_until: Instant = NEVER) -> None:
         """Begin: find the master, open the session by `open_until` or give up."""
         assert self._stream.number == 0, "a session starts once"
-        self._open_until = open_until
+        self._begun, self._open_until = now, open_until
         self._open_stream(now)
 
     def begin(self, call: Call, now: Instant, deadline: Instant = NEVER) -> CallNumber:
@@ -166,6 +156,12 @@ class SessionCore:
         if self._stream.established:
             self._effects.append(Send(self._stream.number, CloseSession()))
 
+    def abandon(self) -> None:
+        """The shell stops: there is no further connection, though the cell was not told of the end. Idempotent."""
+        assert self.state.final, "only a session that was closed is abandoned"
+        if self._farewell:
+            self._end_stream()
+
     def tick(self, now: Instant) -> None:
         """The shell's timer: `wake_at()` has come."""
         self._pass(now)
@@ -194,6 +190,7 @@ class SessionCore:
         """The connection was lost, or could not be made."""
         self._pass(now)
         if self._stream.is_current(stream):
+            self._refusal = None
             self._lose_stream(now)
         self._flush(now)
 
@@ -332,6 +329,7 @@ class SessionCore:
                 self._enter(Trigger.DISOWNED, Failure(ErrorCode.SESSION_EXPIRED, failure.message))
             self._end_stream()
         else:
+            self._refusal = failure
             self._lose_stream(now)
 
     # --------------------------------------------------------------------------------------------- state and stream
@@ -340,15 +338,16 @@ class SessionCore:
         """Let pass what `now` makes overdue: opening, the leases, grace, patience, the back-off."""
         if self.state is SessionState.OPENING and now >= self._open_until:
             reached = self._stream.phase is Phase.GREETING
-            self._enter(Trigger.GAVE_UP, never_opened(self._stream.number, reached))
+            why = never_opened(self._stream.number, now - self._begun, reached, self._refusal)
+            self._enter(Trigger.GAVE_UP, why)
         if self._live and now >= self._tenure.until:
             self._enter(Trigger.LEASE_RAN_OUT)
             if self._stream.established:
                 self._leave_stream(now)
                 self._open_stream(now)
         if self.state is SessionState.JEOPARDY and now >= self._tenure.grace_until:
-            why = "the session lease and the grace period ran out without a master"
-            self._enter(Trigger.GRACE_RAN_OUT, Failure(ErrorCode.SESSION_EXPIRED, why))
+            text = "the session lease and the grace period ran out without a master: open another session"
+            self._enter(Trigger.GRACE_RAN_OUT, Failure(ErrorCode.SESSION_EXPIRED, text))
         if now >= self._stream.wake_at():
             if self._stream.phase is Phase.RESTING:
                 self._open_stream(now)

@@ -95,6 +95,10 @@ class Subscriptions:
         record = self._watches.get(number)
         return number if record is None else record.name
 
+    def knows(self, number: WatchNumber) -> bool:
+        """Whether the master is to know a watch by `number`; not once it was begun anew under another one."""
+        return number in self._watches
+
     def closing(self, number: WatchNumber) -> None:
         """Its Unwatch is on its way: nothing more is told, and the watch is not begun anew."""
         if (record := self._watches.get(number)) is not None:

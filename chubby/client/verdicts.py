@@ -8,7 +8,8 @@
 | was sent and may change something        | yes                   | OUTCOME_UNKNOWN                       |
 | is an acquire, taken back in time        | no                    | DEADLINE_EXCEEDED                     |
 
-An answer that arrives in time, though it be a failure, always goes before.
+An answer that arrives in time, though it be a failure, always goes before. Each text says what was waited for, for how
+long, and what the caller can do now.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from chubby.client.in_flight import Flight
 from chubby.errors import ErrorCode, Failure
 from chubby.types.calls import (
+    Acquire,
     Call,
     CheckSequencer,
     CreateMode,
@@ -30,7 +32,7 @@ from chubby.types.calls import (
     Unwatch,
     Watch,
 )
-from chubby.types.time import Instant, to_seconds
+from chubby.types.time import Duration, Instant, to_seconds
 
 _READING = (
     CheckSequencer,
@@ -55,20 +57,26 @@ def changes(call: Call) -> bool:
 
 def out_of_time(flight: Flight, now: Instant, reached: bool) -> Failure:
     """What to tell the caller of an unanswered call; `reached`: a master was in reach at some time since it began."""
-    waited = f"{to_seconds(now - flight.begun):.1f} s"
+    waited = seconds(now - flight.begun)
     if flight.stream == 0:
         if not reached:
-            return Failure(ErrorCode.NO_QUORUM, f"no quorum: no master of the cell was found within {waited}")
-        return Failure(ErrorCode.DEADLINE_EXCEEDED, f"the call waited {waited} behind others and was not sent")
+            text = f"no quorum: no master was found within {waited}; the call was not sent, so try again"
+            return Failure(ErrorCode.NO_QUORUM, text)
+        text = f"the call waited {waited} behind others and was not sent: try again"
+        return Failure(ErrorCode.DEADLINE_EXCEEDED, text)
+    if isinstance(flight.call, Acquire):
+        text = f"not answered within {waited}: a lock granted meanwhile is given back once a master answers; try again"
+        return Failure(ErrorCode.OUTCOME_UNKNOWN, text)
     if changes(flight.call):
-        return Failure(ErrorCode.OUTCOME_UNKNOWN, f"sent, but not answered within {waited}: it may yet take effect")
-    return Failure(ErrorCode.DEADLINE_EXCEEDED, f"not answered within {waited}")
+        text = f"sent, but not answered within {waited}: it may yet take effect; look before you repeat it"
+        return Failure(ErrorCode.OUTCOME_UNKNOWN, text)
+    return Failure(ErrorCode.DEADLINE_EXCEEDED, f"not answered within {waited}: it only reads, so try again")
 
 
 def not_granted(flight: Flight, now: Instant) -> Failure:
     """What to tell the caller of an acquire that was taken back."""
-    waited = to_seconds(now - flight.begun)
-    return Failure(ErrorCode.DEADLINE_EXCEEDED, f"the lock was not granted within {waited:.1f} s")
+    waited = seconds(now - flight.begun)
+    return Failure(ErrorCode.DEADLINE_EXCEEDED, f"the lock was not granted within {waited}")
 
 
 def session_over(flight: Flight, why: Failure) -> Failure:
@@ -78,9 +86,20 @@ def session_over(flight: Flight, why: Failure) -> Failure:
     return why
 
 
-def never_opened(attempts: int, reached: bool) -> Failure:
-    """What to tell who asked for a session and did not get one in time."""
+def never_opened(attempts: int, waited: Duration, reached: bool, refused: Failure | None) -> Failure:
+    """What to tell who asked for a session and did not get one in time; `refused`: what a master said to the last try.
+
+    NO_QUORUM, or OVERLOADED if that was it.
+    """
+    tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    tried = f"in {tries} over {seconds(waited)}"
+    if refused is not None and refused.code is ErrorCode.OVERLOADED:
+        return Failure(ErrorCode.OVERLOADED, f"no session was opened {tried}: {refused.message}")
     if reached:
-        return Failure(ErrorCode.NO_QUORUM, "no quorum: the master was reached, but opened no session in time")
-    tries = "one attempt" if attempts == 1 else f"{attempts} attempts"
-    return Failure(ErrorCode.NO_QUORUM, f"no quorum: no master of the cell was found in {tries}")
+        return Failure(ErrorCode.NO_QUORUM, f"no quorum: the master was reached, but opened no session {tried}")
+    return Failure(ErrorCode.NO_QUORUM, f"no quorum: no master was found {tried}")
+
+
+def seconds(duration: Duration) -> str:
+    """A duration for a human."""
+    return f"{to_seconds(duration):.1f} s"

@@ -21,8 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """Root of the checkout: what the package path `chubby/wire` is relative to."""
 PROTO = Path("chubby/wire/chubby.proto")
 STUBS = tuple(
-    PROTO.with_name(name)
-    for name in ("chubby_pb2.py", "chubby_pb2.pyi", "chubby_pb2_grpc.py", "chubby_pb2_grpc.pyi")
+    PROTO.with_name(name) for name in ("chubby_pb2.py", "chubby_pb2.pyi", "chubby_pb2_grpc.py", "chubby_pb2_grpc.pyi")
 )
 """What is generated, relative to the root."""
 

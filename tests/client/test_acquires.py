@@ -178,6 +178,63 @@ class TestAcquires:
         script.forget().answer(again + 1, GRANTED)
         assert script.calls() == [Release(handle)]
 
+    def test_a_second_one_that_was_never_sent_does_not_keep_the_first_ones_grant(self) -> None:
+        """Both given up while no master was in reach: the grant that the first one finds in the end is nobody's."""
+        script, handle, number = self.waiting()
+        script.disconnect()
+        script.core.cancel(number, script.now)
+        again = script.begin(Acquire(handle))
+        script.core.cancel(again, script.now)
+        script.forget().tick(0.2)
+        script.connect()
+        script.receive(Resumed(5, LEASE, CACHE_LEASE))
+        cancel = next(frame.number for frame in script.sent(CallFrame) if isinstance(frame.call, CancelAcquire))
+        script.answer(number, GRANTED).answer(cancel, GRANTED)
+        assert script.calls()[-1] == Release(handle)
+
+    def test_nor_does_one_that_was_given_up_after_the_grant_was_known(self) -> None:
+        """It waits unsent when the first one's cancel finds the lock granted, then goes away."""
+        script, handle, number = self.waiting()
+        script.core.cancel(number, script.now)
+        script.drain()
+        for _ in range(1024):
+            script.begin(GetStat(handle))
+        again = script.begin(Acquire(handle))
+        script.forget().answer(number + 1, GRANTED)
+        assert Release(handle) not in script.calls()
+        script.core.cancel(again, script.now)
+        script.drain()
+        for frame in script.sent(CallFrame):
+            script.answer(frame.number, StatResult(stat()))
+        script.answer(number, GRANTED)
+        for waiting in range(number + 2, again):
+            script.answer(waiting, StatResult(stat()))
+        assert script.calls().count(Release(handle)) == 1
+
+    @pytest.mark.parametrize("why", [OVERLOADED, Failure(ErrorCode.DEADLINE_EXCEEDED, "too late")])
+    def test_a_second_one_that_fails_leaves_no_grant_behind(self, why: Failure) -> None:
+        """It was to be told of the grant, and was told something else: now the grant is nobody's."""
+        script, handle, number = self.waiting()
+        script.core.cancel(number, script.now)
+        script.drain()
+        again = script.begin(Acquire(handle, wait=False))
+        script.forget().answer(number + 1, GRANTED)
+        assert script.calls() == []
+        script.answer(again, why)
+        assert script.answers == {again: why} and script.calls() == [Release(handle)]
+
+    def test_a_release_of_ones_own_settles_it(self) -> None:
+        """What the caller gave back is not given back once more, behind a later acquire."""
+        script, handle, number = self.waiting()
+        script.core.cancel(number, script.now)
+        script.drain()
+        again = script.begin(Acquire(handle))
+        script.forget().answer(number + 1, GRANTED).answer(again, GRANTED)
+        script.answer(script.begin(Release(handle)), Done())
+        third = script.begin(Acquire(handle, wait=False))
+        script.forget().answer(third, OVERLOADED)
+        assert script.calls() == []
+
     def test_several_acquires_of_one_handle_share_a_place(self) -> None:
         """Only the last of them to leave gives it up."""
         script, handle, first = self.waiting()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from chubby.client.call_desk import RETRY
 from chubby.errors import ErrorCode, Failure
 from chubby.types.calls import (
     Acquire,
@@ -19,6 +22,7 @@ from chubby.types.calls import (
 from chubby.types.events import Event, EventKind
 from chubby.types.results import Answer, Done, LockGranted, Opened, StatResult, Watching
 from chubby.types.stream import CallFrame, Push, Resume, Resumed
+from chubby.types.time import SECOND
 from tests.client.script import CACHE_LEASE, LEASE, Script, stat
 
 GRANTED = LockGranted(7, 1)
@@ -131,6 +135,47 @@ class TestPoison:
         assert script.answers[number] == Done()
         script.core.poison(handle, script.now)
         script.core.poison(99, script.now)
+
+
+class TestCloses:
+    """Close never fails (paper §2.6)."""
+
+    @pytest.mark.parametrize("refusal", [ErrorCode.OVERLOADED, ErrorCode.REPLICAS_DISAGREE])
+    def test_one_that_the_master_cannot_do_now_is_made_again(self, refusal: ErrorCode) -> None:
+        """Else a lock would stay held through a handle that nobody has any more."""
+        script = Script().established()
+        handle = script.handle()
+        number = first = script.begin(Close(handle))
+        for _ in range(3):
+            script.forget().answer(number, Failure(refusal, "not now"))
+            assert script.answers == ({first: Done()} if number == first else {}), "the caller does not wait for it"
+            assert script.calls() == []
+            script.run(RETRY / SECOND)
+            assert script.calls() == [Close(handle)]
+            number = last_number(script)
+        script.forget().answer(number, Done()).run(RETRY / SECOND)
+        assert script.calls() == []
+
+    def test_meanwhile_a_new_master_hears_of_the_handle(self) -> None:
+        """A Close of a handle that the master has never heard of frees nothing."""
+        script = Script().established()
+        handle = script.handle()
+        script.answer(script.begin(Close(handle)), Failure(ErrorCode.OVERLOADED, "not now"))
+        script.forget().resume(epoch=6)
+        assert [claim.handle for claim in script.sent(Resume)[-1].handles] == [handle]
+        script.run(RETRY / SECOND)
+        assert script.calls() == [Close(handle)]
+        assert code(script.ask(GetStat(handle))) is ErrorCode.HANDLE_INVALID, "to its user it is closed"
+        script.answer(last_number(script), Done())
+        assert len(script.core.desk.handles) == 0
+
+    def test_one_that_found_nothing_to_close_is_not(self) -> None:
+        """Any other failure is final."""
+        script = Script().established()
+        handle = script.handle()
+        number = script.begin(Close(handle))
+        script.forget().answer(number, Failure(ErrorCode.HANDLE_INVALID, "gone")).run(RETRY / SECOND)
+        assert script.answers[number] == Done() and script.calls() == []
 
 
 class TestSequencers:

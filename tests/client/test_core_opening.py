@@ -85,6 +85,22 @@ class TestOpening:
         script.run(60)
         assert len(script.connects) == 1
 
+    def test_out_of_time_it_says_what_the_master_had_against_it(self) -> None:
+        """Not that there is none; but what was said before the master was lost does not count any more."""
+        full = Failure(ErrorCode.OVERLOADED, "too many sessions")
+        script, other = Script(opening_timeout=2.0), Script(opening_timeout=2.0)
+        for each in (script, other):
+            each.connect()
+            each.receive(Refused(full))
+            each.tick(0.2)
+        other.disconnect()
+        for each in (script, other):
+            each.run(2.0)
+        assert script.core.over is not None and other.core.over is not None
+        assert script.core.over.code is ErrorCode.OVERLOADED and "too many sessions" in script.core.over.message
+        assert "attempts over 2.0 s" in script.core.over.message
+        assert other.core.over.code is ErrorCode.NO_QUORUM and "no master was found" in other.core.over.message
+
     @pytest.mark.parametrize("code", [ErrorCode.PERMISSION_DENIED, ErrorCode.BAD_ARGUMENT, ErrorCode.QUOTA_EXCEEDED])
     def test_a_final_refusal_is_final(self, code: ErrorCode) -> None:
         """The caller is told at once what the cell has against it."""
@@ -185,6 +201,22 @@ class TestClosing:
         script.connect()
         script.receive(Refused(EXPIRED))
         assert script.core.gone and script.states == [SessionState.CLOSED]
+
+    def test_a_shell_that_stops_before_the_cell_was_told_stops_it_for_good(self) -> None:
+        """No further connection, whatever is asked of it later."""
+        script = Script().established()
+        handle = script.handle()
+        script.disconnect()
+        script.core.close(script.now)
+        assert not script.core.gone
+        script.core.abandon()
+        script.core.abandon()
+        script.drain()
+        assert script.core.gone
+        script.forget().after(60)
+        assert script.ask(Close(handle)) == Done()
+        script.run(60)
+        assert script.connects == []
 
     def test_before_it_was_open_nothing_has_to_be_said(self) -> None:
         """The cell's side of it, if there is one, runs out."""

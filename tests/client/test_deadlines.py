@@ -7,11 +7,11 @@ import pytest
 from chubby.client.call_desk import VERDICT_GRACE
 from chubby.client.in_flight import WAITING_LIMIT
 from chubby.errors import ErrorCode, Failure
-from chubby.types.calls import GetStat, SetContents
+from chubby.types.calls import Call, Close, GetStat, SetContents, Unwatch
 from chubby.types.results import Answer, StatResult
-from chubby.types.stream import CallFrame
+from chubby.types.stream import CallFrame, Resumed
 from chubby.types.time import SECOND
-from tests.client.script import Script, stat
+from tests.client.script import CACHE_LEASE, LEASE, Script, stat
 
 
 def code(answer: Answer | None) -> ErrorCode | None:
@@ -104,6 +104,26 @@ class TestDeadlines:
         script.begin(GetStat(handle))
         assert script.sent(CallFrame)[-1].acknowledged == number
 
+    @pytest.mark.parametrize("by_deadline", [True, False])
+    def test_nor_one_given_up_while_no_stream_stood(self, by_deadline: bool) -> None:
+        """The same: it was sent on the stream before, and need not be sent on the next."""
+        script = Script().established()
+        handle = script.handle()
+        number = script.begin(SetContents(handle, b"1"), timeout=1 if by_deadline else None)
+        script.disconnect()
+        if by_deadline:
+            script.run(1.01)
+        else:
+            script.core.cancel(number, script.now)
+        script.forget()
+        while not script.connects:
+            script.tick(0.1)
+        script.connect()
+        script.receive(Resumed(6, LEASE, CACHE_LEASE))
+        script.begin(GetStat(handle))
+        assert script.calls() == [GetStat(handle)]
+        assert script.sent(CallFrame)[-1].acknowledged == number
+
     def test_a_jeopardy_does_not_stop_the_clock_of_a_caller(self) -> None:
         """It blocks, but no longer than it said."""
         script = Script().established()
@@ -121,6 +141,18 @@ class TestDeadlines:
         for _ in range(WAITING_LIMIT):
             script.begin(GetStat(handle))
         assert code(script.ask(GetStat(handle))) is ErrorCode.OVERLOADED
+
+    @pytest.mark.parametrize("call", [Close(1), Unwatch(1)])
+    def test_what_lets_go_is_taken_though_too_many_wait(self, call: Call) -> None:
+        """Refused, a handle that nobody has any more would stay open, and its lock held."""
+        script = Script().established()
+        handle = script.handle()
+        script.disconnect()
+        for _ in range(WAITING_LIMIT):
+            script.begin(GetStat(handle))
+        assert script.ask(call) is None
+        waiting = len(script.core.desk.flights)
+        assert waiting == WAITING_LIMIT + 1
 
 
 def test_a_window_full_of_answers_moves_on() -> None:

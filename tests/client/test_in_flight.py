@@ -188,6 +188,21 @@ def test_answered_and_abandoned_calls_have_no_deadline() -> None:
     assert list(flights.overdue(20)) == []
 
 
+def test_deadlines_of_answered_calls_do_not_pile_up() -> None:
+    """A program that gives each of its calls an hour must not remember an hour of calls."""
+    flights = CallsInFlight()
+    early = flights.begin(GetStat(1), 0, 5)
+    last = flights.begin(GetStat(1), 0, 50_000)
+    for number in range(20_000):
+        flights.finish(flights.begin(GetStat(1), 0, 60_000 + number))
+    assert len(flights._deadlines) < 200
+    assert flights.earliest_deadline == 5
+    assert [flight.name for flight in flights.overdue(5)] == [early.name]
+    flights.postpone(early, 49_999)
+    assert [flight.name for flight in flights.overdue(70_000)] == [early.name, last.name]
+    assert flights.earliest_deadline == NEVER
+
+
 def test_a_renumbered_call_keeps_its_deadline() -> None:
     """Its caller's patience does not depend on the number."""
     flights = CallsInFlight()
@@ -206,6 +221,17 @@ def test_the_line_is_bounded() -> None:
     assert not flights.crowded(READ)
     begun(flights, 1)
     assert flights.crowded(READ)
+
+
+def test_calls_given_up_unsent_leave_the_line() -> None:
+    """Without a master for a minute, each call with a second of patience: no more wait than are in flight."""
+    flights = CallsInFlight()
+    (first,) = begun(flights, 1)
+    for _ in range(3 * WAITING_LIMIT):
+        flights.finish(flights.begin(READ, 0))
+    assert not flights.crowded(READ)
+    assert len(flights._waiting) < 200
+    assert send_all(flights) == [first.number]
 
 
 def test_waiting_acquires_are_bounded_too() -> None:
@@ -278,6 +304,20 @@ class Histories(RuleBasedStateMachine):
     def nothing_unanswered_is_acknowledged(self) -> None:
         """The master may forget everything up to there."""
         assert all(flight.number > self.flights.acknowledged for flight in self.flights)
+
+    @invariant()
+    def the_line_is_counted_and_holds_little_else(self) -> None:
+        """What was answered while it waited does not count, and does not pile up."""
+        waiting = sum(flight.queued for flight in self.flights)
+        assert self.flights._queued == waiting
+        assert len(self.flights._waiting) <= 2 * waiting + 64 + 1
+
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        """One that waits is given up before it was sent."""
+        waiting = [flight for flight in self.flights if flight.queued]
+        if waiting:
+            self.flights.finish(data.draw(st.sampled_from(waiting)))
 
     @invariant()
     def every_flight_is_found_by_its_name(self) -> None:

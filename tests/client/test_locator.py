@@ -107,6 +107,28 @@ async def test_nobody_knows() -> None:
     assert found.describe() == f"{A}: knows no master; {B}: starting; {C}: connection refused"
 
 
+async def test_what_they_said_is_one_line_and_new() -> None:
+    """Who did not answer this time says so; who cannot be connected to, though named, too."""
+    replicas = Replicas(a=AvailabilityError("a text\n  of two lines"), b=location("", 7))
+    found, _ = locator(replicas, A, B)
+    await found.find()
+    assert found.describe() == f"{A}: a text of two lines; {B}: knows no master; {C}: not asked yet"
+    replicas.said = {A: location(B, 9)}
+    assert await found.find() == B
+    found.failed(B, AvailabilityError("connection refused"))
+    found.failed("10.9.9.9:1", AvailabilityError("an address nobody told of"))
+    assert found.describe().startswith(f"{A}: names {B} (epoch 9); {B}: connection refused")
+    assert "10.9.9.9" not in found.describe()
+
+
+async def test_silence_is_said_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nobody answers, the text must not repeat what was said an hour ago."""
+    monkeypatch.setattr("chubby.client.locator.ASK", 0.05)
+    found, _ = locator(Replicas(a=location("", 7)), A, B)
+    assert await found.find() == ""
+    assert found.describe() == f"{A}: knows no master; {B}: no answer; {C}: not asked yet"
+
+
 async def test_other_replicas_are_learnt_from_those_one_knows() -> None:
     """Any of them leads to all the others."""
     replicas = Replicas(a=location(C, 9), b=location(C, 9), c=location(C, 9))

@@ -123,7 +123,34 @@ def test_the_end_of_the_session_leaves_the_same_doubt(call: Call, sent: bool, do
 
 def test_a_session_that_never_opened() -> None:
     """With or without a master."""
-    assert "1 attempt" in never_opened(1, reached=False).message.replace("one", "1")
-    assert "7 attempts" in never_opened(7, reached=False).message
-    assert "was reached" in never_opened(1, reached=True).message
-    assert never_opened(1, reached=True).code is ErrorCode.NO_QUORUM
+    nobody = never_opened(7, 5 * SECOND, reached=False, refused=None)
+    assert nobody == Failure(ErrorCode.NO_QUORUM, "no quorum: no master was found in 7 attempts over 5.0 s")
+    assert "in 1 attempt over 0.5 s" in never_opened(1, SECOND // 2, reached=False, refused=None).message
+    silent = never_opened(1, SECOND, reached=True, refused=None)
+    assert silent.code is ErrorCode.NO_QUORUM and "was reached" in silent.message
+
+
+def test_a_session_that_an_overloaded_cell_refused() -> None:
+    """It is not the quorum that is missing, and the cell's own words say what is."""
+    full = Failure(ErrorCode.OVERLOADED, "100000 sessions are open")
+    told = never_opened(3, 4 * SECOND, reached=False, refused=full)
+    assert told == Failure(
+        ErrorCode.OVERLOADED, "no session was opened in 3 attempts over 4.0 s: 100000 sessions are open"
+    )
+    other = Failure(ErrorCode.NOT_MASTER, "ask elsewhere")
+    assert never_opened(3, SECOND, reached=False, refused=other).code is ErrorCode.NO_QUORUM
+
+
+@pytest.mark.parametrize(
+    ("call", "sent", "reached", "advice"),
+    [
+        (SetContents(1, b""), False, False, "was not sent, so try again"),
+        (SetContents(1, b""), False, True, "was not sent: try again"),
+        (SetContents(1, b""), True, False, "it may yet take effect; look before you repeat it"),
+        (Acquire(1), True, False, "is given back once a master answers; try again"),
+        (GetStat(1), True, True, "it only reads, so try again"),
+    ],
+)
+def test_each_text_says_what_to_do(call: Call, sent: bool, reached: bool, advice: str) -> None:
+    """After a lost quorum the first call is in doubt and later ones are not: both must be told what that means."""
+    assert advice in out_of_time(flight(call, sent), 5 * SECOND, reached).message

@@ -100,6 +100,54 @@ def test_what_foreign_statuses_mean(status: grpc.StatusCode, meaning: type[Chubb
     assert FOREIGN[status] is meaning
 
 
+@pytest.mark.parametrize(
+    ("details", "cause"),
+    [
+        (
+            "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to remote "
+            "host: Connection refused",
+            "connection refused",
+        ),
+        (
+            "errors resolving db:7001: [field:hostname lookup error:address lookup failed for db:7001: Domain name "
+            "not found]",
+            "no such host",
+        ),
+        (
+            "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: connection attempt timed out "
+            "before receiving SETTINGS frame",
+            "no answer in time",
+        ),
+        (
+            "failed to connect to all addresses; last error: UNAVAILABLE: ipv4:127.0.0.1:1: recvmsg:Connection reset "
+            "by peer (104)",
+            "connection reset",
+        ),
+        (
+            "failed to connect to all addresses; last error: INTERNAL: ipv4:127.0.0.1:1: Failed parsing HTTP/2 "
+            "(Expected SETTINGS frame as the first frame, got frame type 80) (Trying to connect an http1.x server)",
+            "an HTTP/1 server answers, no replica",
+        ),
+        ("failed to connect to all addresses; last error: something new", "something new"),
+        ("Socket closed", "Socket closed"),
+    ],
+)
+def test_grpcs_own_words_are_shortened_to_the_cause(details: str, cause: str) -> None:
+    """They stand in an error once for each replica, beside its address."""
+    received = error_of_rpc(grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), None, details))
+    assert str(received) == cause
+
+
+def test_the_words_of_a_replica_are_not() -> None:
+    """What it says with a code of its own is meant as it stands."""
+    text = "replica 3 saw its connection refused"
+    metadata = grpc.aio.Metadata((ERROR_CODE_KEY, "NO_QUORUM"))
+    received = error_of_rpc(grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, None, metadata, text))
+    assert str(received) == text
+    foreign = grpc.aio.AioRpcError(grpc.StatusCode.PERMISSION_DENIED, None, None, "by the proxy: connection refused")
+    assert str(error_of_rpc(foreign)) == "by the proxy: connection refused"
+
+
 def test_a_code_of_a_later_release_falls_back_on_the_status() -> None:
     """A name this release does not know is not trusted, and not fatal."""
     metadata = grpc.aio.Metadata((ERROR_CODE_KEY, "OUT_OF_CHEESE"))
