@@ -8,10 +8,13 @@
 | `node`     | the turn: inputs in, steps out, carried out                                      |
 | `worker`   | the disk's thread: appends at once, long jobs in small steps between them        |
 | `vault`    | what is done with the data directory on that thread                              |
+| `archive`  | snapshots on their way: written, sent, fetched                                   |
+| `loading`  | a machine out of a snapshot, on a thread of its own                              |
 | `door`     | what front ends see                                                              |
 | `compass`  | who is master, for those who follow                                              |
 | `clock`    | the one clock                                                                    |
 
 There is no lock beyond the disk thread's queue: the loop owns the core, the disk's thread owns the files, and they
-exchange values.
+exchange values. A third thread runs while a snapshot is loaded, at a start and after a fetch: it reads one file that
+nobody writes, and hands over a machine that nobody has seen yet.
 """

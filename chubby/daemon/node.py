@@ -1,8 +1,8 @@
 """The shell around one `Replica`: it carries out what the pure core asks for, and feeds it what happens.
 
-One turn: inputs arrive (messages, frames, completions, time) and each is handed to the core at once; when the loop
-has run out of them the *pump* runs, takes steps until
-there are none, and carries them out. So everything that arrived in one turn becomes one batch, with no timer in it.
+One turn: inputs arrive (messages, frames, completions, time) and each is handed to the core at once; when the loop has
+run out of them the *pump* runs, takes steps until there are none, and carries them out. So everything that arrived in
+one turn becomes one batch, with no timer in it.
 
 The core's time is read from the clock when an input's bytes are there, never before (DESIGN §3: "read after a call's
 bytes and before the state").
@@ -23,20 +23,19 @@ import msgspec
 
 from chubby.config.cell import CellConfig
 from chubby.daemon import clock
+from chubby.daemon.archive import Archive
 from chubby.daemon.compass import Compass
 from chubby.daemon.settings import settings_of
-from chubby.daemon.vault import Installed, Vault
+from chubby.daemon.vault import Vault
 from chubby.daemon.worker import DiskWorker, Job
-from chubby.errors import CorruptData
 from chubby.namespace.machine import Machine
 from chubby.paxos.configuration import Configuration, Member
-from chubby.paxos.messages import SnapshotChunk
-from chubby.paxos.ready import ReadChunk, StoreChunk
+from chubby.paxos.ready import ReadChunk
 from chubby.replica.door import StreamId
 from chubby.replica.links import LinkMessage
 from chubby.replica.replica import Replica
 from chubby.replica.settings import Surroundings
-from chubby.replica.step import Halt, Letter, SnapshotOrder, Step
+from chubby.replica.step import Halt, Letter, Step
 from chubby.storage.life import OpenedDirectory
 from chubby.transport.codec import Codec
 from chubby.transport.mesh import Mesh
@@ -89,7 +88,6 @@ class Node:
         identity = opened.identity
         self.config = config
         self.identity = identity
-        self.warnings = opened.warnings
         self._loop = asyncio.get_running_loop()
         here = config.replica(identity.replica)
         recovered = opened.recovered
@@ -121,20 +119,29 @@ class Node:
             Codec(msgspec.msgpack.Decoder(LinkMessage)),
             self._on_message,
         )
+        self._archive = Archive(self.replica, self._vault, self._worker, self._feed, self.mesh.send, self._fail)
+        self._opening_warnings = opened.warnings
         self.compass = Compass(Location(config.name, identity.cell, 0, "", 0, config.client_addresses))
         self.streams: dict[StreamId, Stream] = {}
         self._next_stream: StreamId = 0
         self._pumping = False
         self._closing = False
+        self._tending = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: Instant = 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was odd about the disk, at the start and since."""
+        return (*self._opening_warnings, *self._archive.warnings)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Open the links and begin. Raises ConfigError if the address cannot be had."""
         await self.mesh.start()
-        self._worker.start(self._vault.tend())
+        self._tend()
+        self._archive.start()
         self._stir()
 
     async def run(self) -> Ending:
@@ -155,6 +162,7 @@ class Node:
         if self._timer is not None:
             self._timer.cancel()
         await self.mesh.stop()
+        await self._archive.stop()
         await self._loop.run_in_executor(None, self._worker.stop)
         self._vault.close()
         self.shut()
@@ -165,11 +173,13 @@ class Node:
             self._ended.set_result(Ending.STOPPED)
 
     def _fail(self, error: BaseException) -> None:
-        """Something that must not happen happened: stop rather than guess."""
-        logger.critical("replica %d stops: %s", self.identity.replica, error)
+        """Something that must not happen happened: stop rather than guess. The first such error is what `run` raises;
+        those after it follow from it.
+        """
         self._closing = True
         if not self._ended.done():
             self._ended.set_exception(error)
+            self._ended.exception()  # looked at: whoever stops before `run` was called has a better reason to tell
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -177,35 +187,40 @@ class Node:
         try:
             yield
         except Exception as error:
-            logger.exception("a bug in the core")
             self._fail(error)
+
+    def _feed(self, action: Callable[[], None]) -> None:
+        """Hand an input to the core, unless the node is closing; the pump follows."""
+        if not self._closing:
+            with self._guarded():
+                action()
+            self._stir()
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
     def attach(self, principal: str, stream: Stream) -> StreamId:
         """A client's stream begins."""
         self._next_stream += 1
-        self.streams[self._next_stream] = stream
-        with self._guarded():
-            self.replica.attach(self._next_stream, principal, clock.now())
-        self._stir()
-        return self._next_stream
+        number = self._next_stream
+        self.streams[number] = stream
+        self._feed(lambda: self.replica.attach(number, principal, clock.now()))
+        return number
 
     def receive_frames(self, stream: StreamId, frames: Sequence[ClientFrame]) -> None:
         """A client's frames are here."""
         now = clock.now()
+
+        def receive() -> None:
+            for frame in frames:
+                self.replica.receive_frame(stream, frame, now)
+
         if stream in self.streams:
-            with self._guarded():
-                for frame in frames:
-                    self.replica.receive_frame(stream, frame, now)
-            self._stir()
+            self._feed(receive)
 
     def detach(self, stream: StreamId) -> None:
         """A client's connection is gone."""
         if self.streams.pop(stream, None) is not None:
-            with self._guarded():
-                self.replica.detach(stream, clock.now())
-            self._stir()
+            self._feed(lambda: self.replica.detach(stream, clock.now()))
 
     def _on_message(self, sender: ReplicaId, message: LinkMessage) -> None:
         if not self._closing:
@@ -214,13 +229,12 @@ class Node:
             self._stir()
 
     def _on_persisted(self, number: int, gated: tuple[Letter, ...]) -> None:
-        if self._closing:
-            return
-        with self._guarded():
+        def persisted() -> None:
             self.replica.persisted(number, clock.now())
-        self._send(gated)
-        self._worker.start(self._vault.tend())
-        self._stir()
+            self._send(gated)
+            self._tend()
+
+        self._feed(persisted)
 
     def _on_timer(self, due: Instant) -> None:
         """Time is up. Late by much means a stall: inputs that piled up meanwhile are drained before any timer fires."""
@@ -228,16 +242,13 @@ class Node:
         late = clock.now() - due
         if late > STALL:
             logger.warning("the process did not run for %.2f s", to_seconds(late))
-            self.replica.stalled(late, clock.now())
+            self._feed(lambda: self.replica.stalled(late, clock.now()))
             self._loop.call_soon(self._loop.call_soon, self._loop.call_soon, self._tick)
         else:
             self._tick()
 
     def _tick(self) -> None:
-        if not self._closing:
-            with self._guarded():
-                self.replica.tick(clock.now())
-            self._stir()
+        self._feed(lambda: self.replica.tick(clock.now()))
 
     # --- the pump ------------------------------------------------------------------------------------------------
 
@@ -279,11 +290,11 @@ class Node:
             self._persist(step)
         for request in step.snapshot_requests:
             if isinstance(request, ReadChunk):
-                self._read_chunk(request)
+                self._archive.read(request)
             else:
-                self._store_chunk(request)
+                self._archive.store(request)
         if step.snapshot is not None:
-            self._worker.start(self._snapshot_job(step.snapshot))
+            self._archive.write(step.snapshot)
         if step.configuration is not None:
             self._readdress(step.configuration)
         if step.moved or step.configuration is not None:
@@ -299,46 +310,16 @@ class Node:
         records, number, gated = step.records, step.number, step.gated
         self._worker.submit(lambda: self._vault.append(records), lambda _: self._on_persisted(number, gated))
 
-    def _read_chunk(self, request: ReadChunk) -> None:
-        def sent(chunk: SnapshotChunk | None) -> None:
-            if chunk is not None:
-                self.mesh.send(request.to, chunk)
-            else:
-                self.replica.snapshot_gone(request.to)
-                self._stir()
+    def _tend(self) -> None:
+        """Have the log's next segment prepared, unless that is under way."""
+        if not self._tending:
+            self._tending = True
+            self._worker.start(self._tending_job())
 
-        self._worker.submit(lambda: self._vault.read_chunk(request.slot, request.offset), sent)
-
-    def _store_chunk(self, request: StoreChunk) -> None:
-        def store() -> Installed | CorruptData | None:
-            try:
-                return self._vault.store_chunk(request)
-            except CorruptData as error:
-                return error
-
-        def stored(result: Installed | CorruptData | None) -> None:
-            now = clock.now()
-            if isinstance(result, CorruptData):
-                logger.error("a fetched snapshot is of no use: %s", result)
-                self.replica.snapshot_rejected(now)
-            elif result is None:
-                self.replica.chunk_stored(request.slot, now)
-            else:
-                logger.info("installed a fetched snapshot at slot %d", result.slot)
-                self.replica.snapshot_installed(result.slot, result.size, result.configuration, result.machine, now)
-            self._stir()
-
-        self._worker.submit(store, stored)
-
-    def _snapshot_job(self, order: SnapshotOrder) -> Job:
-        try:
-            yield from self._vault.write_snapshot(order, clock.wall_ms())
-            size = self._vault.size_of(order.slot)
-        except CorruptData as error:
-            logger.error("a snapshot did not read back as it was written: %s", error)
-            self._loop.call_soon_threadsafe(self.replica.snapshot_failed)
-            return
-        self._loop.call_soon_threadsafe(self.replica.snapshot_taken, order.slot, size)
+    def _tending_job(self) -> Job:
+        yield from self._vault.tend()
+        # On the disk's thread, and without the loop: an append that comes just now finds it under way, the next not.
+        self._tending = False
 
     def _readdress(self, configuration: Configuration) -> None:
         """Follow a change of the members: links first, then what clients are told."""

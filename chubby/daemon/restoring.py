@@ -17,14 +17,15 @@ import msgspec
 
 from chubby.config.cell import CellConfig
 from chubby.daemon.founding import SLICE, first_configuration, first_incarnation
+from chubby.daemon.loading import Loader
 from chubby.errors import CorruptData, StorageFailed
 from chubby.namespace import commands
 from chubby.namespace.machine import Machine
 from chubby.paxos.configuration import Identity
 from chubby.paxos.messages import ValueKind
+from chubby.paxos.ready import Recovered
 from chubby.storage.directory import Condition, DataDirectory
 from chubby.storage.files import OsFiles
-from chubby.storage.life import OpenedDirectory
 from chubby.types.identity import CellId, ReplicaId, Slot
 
 FLOOR_SHIFT = 20
@@ -88,19 +89,18 @@ def machine_of_directory(path: Path) -> Found:
     Raises CorruptData if it holds none that can be trusted, StorageFailed if its replica still runs.
     """
     with DataDirectory(OsFiles(str(path))) as directory:
-        opened = directory.open()
+        loader = Loader()
+        opened = directory.open(loader)
         try:
-            return _replay(opened)
+            if loader.machine is None:
+                raise CorruptData("the replica was a newcomer and had no state yet")
+            return _replay(opened.recovered, loader.machine)
         finally:
             opened.close()
 
 
-def _replay(opened: OpenedDirectory) -> Found:
-    recovered = opened.recovered
-    if recovered.configuration is None:
-        raise CorruptData("the replica was a newcomer and had no state yet")
-    with opened.snapshots.reader(recovered.snapshot) as reader:
-        machine = Machine.restore(reader.slices())
+def _replay(recovered: Recovered, machine: Machine) -> Found:
+    """The state after the log, too: `machine` is the one of the newest snapshot."""
     for entry in recovered.entries:
         if entry.slot != machine.applied + 1:
             break

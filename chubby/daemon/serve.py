@@ -12,10 +12,14 @@ import asyncio
 import contextlib
 import gc
 import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from chubby.config.cell import CellConfig
 from chubby.daemon.door import NodeDoor
 from chubby.daemon.founding import fresh_number, learn_cell
+from chubby.daemon.loading import Abandoned, Loader
 from chubby.daemon.node import Ending, Node
 from chubby.errors import CorruptData
 from chubby.frontends.native.frontend import NativeFrontend
@@ -28,6 +32,8 @@ from chubby.storage.life import OpenedDirectory
 from chubby.types.identity import ReplicaId
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FRONT_END_GRACE = 0.5
 """Seconds that exports have to finish when a replica stops."""
@@ -51,10 +57,10 @@ class Service:
     async def run(self) -> Ending:
         """Until the replica is stopped or expelled. Raises StorageFailed, ConfigError, ForeignData."""
         while not self._stop.is_set():
-            opened = await self._open()
-            if opened is None:
+            found = await self._open()
+            if found is None:
                 break
-            ending = await self._run_once(*opened)
+            ending = await self._run_once(*found)
             if ending is Ending.OUTDATED:
                 raise ForeignData(f"replica {self._replica}: {Halt.OUTDATED.value}: install the one the others run")
             if ending is not Ending.REBUILD:
@@ -63,21 +69,38 @@ class Service:
         return Ending.STOPPED
 
     async def _open(self) -> tuple[OpenedDirectory, Machine | None] | None:
+        """The directory, opened, and the machine of its newest snapshot; None if asked to stop meanwhile."""
         found = self._directory.inspect()
         if found.condition in (Condition.EMPTY, Condition.ROTTEN):
             reason = found.reason or "its data directory is empty"
             if not await self._begin_anew(reason):
                 return None
         while True:
+            loader = Loader()
             try:
-                opened = self._directory.open()
+                opened = await self._unless_stopped(partial(self._directory.open, loader), loader.abandon)
                 break
+            except Abandoned:
+                return None
             except CorruptData as error:
                 if not await self._begin_anew(str(error)):
                     return None
+        if self._stop.is_set():
+            opened.close()
+            return None
         for warning in opened.warnings:
             logger.warning("%s", warning)
-        return opened, _machine_of(opened)
+        return opened, loader.machine
+
+    async def _unless_stopped(self, work: Callable[[], T], abandon: Callable[[], None]) -> T:
+        """The result of `work`, done on another thread; `abandon` is called once if a stop is asked for meanwhile."""
+        working = asyncio.ensure_future(asyncio.get_running_loop().run_in_executor(None, work))
+        stopping = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not working.done():
+            abandon()
+        return await working
 
     async def _begin_anew(self, reason: str) -> bool:
         """Give up the vote state there is and begin a blank life; False if asked to stop while waiting for the cell."""
@@ -113,8 +136,10 @@ class Service:
             )
             return await self._until_ended(node)
         finally:
-            await front_end.stop(FRONT_END_GRACE)
-            await node.stop()
+            try:
+                await front_end.stop(FRONT_END_GRACE)
+            finally:
+                await node.stop()
 
     async def _until_ended(self, node: Node) -> Ending:
         stopping = asyncio.ensure_future(self._stop.wait())
@@ -125,11 +150,3 @@ class Service:
             node.shut()
         stopping.cancel()
         return await running
-
-
-def _machine_of(opened: OpenedDirectory) -> Machine | None:
-    """The state of the newest snapshot."""
-    if opened.recovered.configuration is None:
-        return None
-    with opened.snapshots.reader(opened.recovered.snapshot) as reader:
-        return Machine.restore(reader.slices())

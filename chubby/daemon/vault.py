@@ -1,11 +1,12 @@
 """What the shell does with the data directory: appends, snapshots out, snapshots in. Everything here runs on the
-disk's thread.
+disk's thread, `load_fetched` excepted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from chubby.daemon.loading import Loader
 from chubby.daemon.worker import Job
 from chubby.namespace.machine import Machine
 from chubby.paxos.configuration import Configuration
@@ -23,11 +24,11 @@ SLICE = 128 * 1024
 """Bytes of machine state encoded in one step: about a millisecond of work."""
 
 
-class Installed:
-    """A fetched snapshot that is now this replica's own."""
+class Fetched:
+    """A snapshot that came from another replica, verified and loaded."""
 
     def __init__(self, slot: Slot, size: int, configuration: Configuration, machine: Machine) -> None:
-        """`machine` holds its content."""
+        """`machine` holds its content; `size` is that of its file in bytes."""
         self.slot = slot
         self.size = size
         self.configuration = configuration
@@ -55,13 +56,21 @@ class Vault:
         while self._opened.wal.tend():
             yield None
 
+    def recheck(self, warn: Callable[[str], None]) -> Job:
+        """Verify the snapshots that the start did not look at, step by step; `warn` hears of each that is rotten."""
+        for warning in self._opened.snapshots.recheck():
+            if warning:
+                warn(warning)
+            yield None
+
     def read_chunk(self, slot: Slot, offset: int) -> SnapshotChunk | None:
         """A part of a snapshot to send to another replica; None if that snapshot is gone."""
         return self._opened.snapshots.read_chunk(slot, offset, self._chunk)
 
     def write_snapshot(self, order: SnapshotOrder, time_ms: int) -> Job:
-        """Write a snapshot slice by slice, verify it, then drop what it makes superfluous; the last value yielded is
-        its size.
+        """Write a snapshot slice by slice, verify it, then drop what it makes superfluous.
+
+        Raises CorruptData or StorageFailed: that attempt is over, the log goes on.
         """
         snapshots = self._opened.snapshots
         header = SnapshotHeader(self._cell, order.slot, order.configuration, order.version, time_ms)
@@ -73,29 +82,44 @@ class Vault:
             yield None
         self._opened.prune()
 
-    def size_of(self, slot: Slot) -> int:
-        """The size of a snapshot file."""
-        return self._opened.snapshots.facts(slot).size
-
-    def store_chunk(self, chunk: StoreChunk) -> Installed | None:
-        """Keep a part of a fetched snapshot; with the last one, verify, install and load it.
-
-        Raises CorruptData if it does not verify; nothing is changed then.
-        """
+    def size_of(self, slot: Slot) -> int | None:
+        """The size of a snapshot file; None if there is none: a newer one was fetched while it was being written."""
         snapshots = self._opened.snapshots
-        if chunk.offset == 0 or self._sink is None or self._receiving != chunk.slot:
-            self._sink = snapshots.sink(chunk.slot, chunk.size)
+        return snapshots.facts(slot).size if slot in snapshots.slots else None
+
+    def store_chunk(self, chunk: StoreChunk) -> bool:
+        """Keep a part of a fetched snapshot; returns whether it was the last: then `load_fetched` and `install`.
+
+        Raises CorruptData if it is not the part that is due.
+        """
+        sink, self._sink = self._sink, None
+        if chunk.offset == 0 or sink is None or self._receiving != chunk.slot:
+            sink = self._opened.snapshots.sink(chunk.slot, chunk.size)
             self._receiving = chunk.slot
-        self._sink.store(chunk.offset, chunk.data)
-        if not self._sink.complete:
-            return None
-        self._sink.install()
-        self._sink = None
-        with snapshots.reader(chunk.slot) as reader:
-            machine = Machine.restore(reader.slices())
-            configuration = reader.header.configuration
+        sink.store(chunk.offset, chunk.data)
+        self._sink = sink
+        return sink.complete
+
+    def load_fetched(self, loader: Loader) -> Fetched:
+        """Verify and load, in one pass, what was fetched.
+
+        The only method that may run on another thread, beside everything but `store_chunk` and `close`: it takes as
+        long as a start does, and the log must not wait for it. Raises CorruptData if the snapshot cannot be used, and
+        what `loader` raises.
+        """
+        sink, self._sink = self._sink, None
+        assert sink is not None, "all parts were stored"
+        header = sink.verify(loader)
+        assert loader.machine is not None, "what was verified was loaded"
+        self._sink = sink
+        return Fetched(header.slot, sink.size, header.configuration, loader.machine)
+
+    def install(self) -> None:
+        """Make what `load_fetched` returned this replica's own, durably; then drop what it makes superfluous."""
+        assert self._sink is not None, "something was fetched"
+        sink, self._sink = self._sink, None
+        sink.install()
         self._opened.prune()
-        return Installed(chunk.slot, chunk.size, configuration, machine)
 
     def close(self) -> None:
         """Give the directory back."""

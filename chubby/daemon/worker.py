@@ -1,10 +1,12 @@
 """The disk's own thread: appends at once, everything else in small steps between them.
 
 The loop never waits for the disk. One thread does all file work, so that the log, the snapshots and their pruning are
-never touched by two hands: an append goes
-before anything that waits, and a long job (writing a snapshot, zeroing the next segment) is a *job* of steps with at
-most a few milliseconds each, so that it delays an
-append by one step at most (paper: the log must not stall behind a snapshot).
+never touched by two hands: an append goes before anything that waits, and whatever is long (writing a snapshot, zeroing
+the next segment) is a *job* of steps with at most a few milliseconds each, so that it delays an append by one step at
+most (paper: the log must not stall behind a snapshot).
+
+Jobs take turns, step by step. If they followed one another the next segment would have to wait for the snapshot that is
+being written, and an append that runs out of room would then zero it all at once.
 """
 
 from __future__ import annotations
@@ -16,15 +18,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+_OVER: Final = object()
 Job = Iterator[object]
 """Runs a step with each `next`; what it yields is ignored, its end is the end of the job."""
 
 
 class DiskWorker:
-    """One thread that runs tasks in order, and jobs step by step while no task waits."""
+    """One thread that runs tasks in order, and a step of each job in turn while no task waits."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, failed: Callable[[BaseException], None]) -> None:
         """`failed` is called on the loop with what a task or job raised that nobody waits for."""
@@ -66,7 +69,7 @@ class DiskWorker:
         return await future
 
     def start(self, job: Job) -> None:
-        """Run the job's steps when no task waits; jobs follow one another."""
+        """Run the job's steps when no task waits, in turn with those of other jobs."""
         with self._wake:
             self._jobs.append(job)
             self._wake.notify()
@@ -90,7 +93,7 @@ class DiskWorker:
             with self._wake:
                 self._wake.wait_for(lambda: self._tasks or self._jobs or self._stopping)
                 task = self._tasks.popleft() if self._tasks else None
-                job = self._jobs[0] if self._jobs else None
+                job = self._jobs.popleft() if task is None and self._jobs else None
                 if task is None and job is None:
                     return
             try:
@@ -109,14 +112,11 @@ class DiskWorker:
             self._wake.wait_for(lambda: self._tasks or self._stopping, timeout=took)
 
     def _step(self, job: Job) -> None:
-        try:
-            next(job)
-        except BaseException as error:
+        """The next step of a job, which is then at the end of the queue, unless it is over or all are dropped."""
+        if next(job, _OVER) is not _OVER:
             with self._wake:
-                if self._jobs and self._jobs[0] is job:
-                    self._jobs.popleft()
-            if not isinstance(error, StopIteration):
-                raise
+                if not self._stopping:
+                    self._jobs.append(job)
 
 
 def _pass_on(outcome: concurrent.futures.Future[T], future: asyncio.Future[T]) -> None:

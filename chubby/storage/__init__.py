@@ -40,6 +40,8 @@ Invariants
   verifies may do so from the cache alone, and a sync after a failed sync proves nothing.
 * Every file is complete and durable before the manifest names it, and is removed only after it ceased to.
 * The log reaches back to the older of the two snapshots; no snapshot below `Contents.floor` is ever used.
+* A snapshot is verified before it is named, and again after each start: the newest before anything rests on it, the
+  older one soon after. Whatever falls back on the older one verifies it first.
 * After ENOSPC or EIO on the log nothing more is appended; the replica stops with a message that says what to do.
 
 What the shell does
@@ -48,14 +50,17 @@ What the shell does
 ::
 
     with DataDirectory(OsFiles(path), replica=2) as directory:
-        opened = directory.open()                  # CorruptData: become_new_incarnation, then open again
+        opened = directory.open(load)              # CorruptData: become_new_incarnation, then open again
         peer = Peer(opened.identity, opened.recovered, ...)
         opened.wal.append(ready.records)           # then peer.persisted(ready.number, now)
         opened.wal.tend()                          # when nothing waits: at most 1 MiB of preparation
         writer = opened.snapshots.begin(header)    # at 64 MiB of log: opened.wal.bytes_above(newest snapshot)
         ...                                        # writer.write(slice), between appends; writer.finish_step()
         opened.prune()
+        for warning in opened.snapshots.recheck(): # when the replica is up: the older snapshot, 1 MiB with each step
+            ...
 
-All calls are made by one thread, none awaits anything, and nothing here reads a clock or throws dice: a simulator runs
-all of it over a disk of its own (`tests/storage/fake_files.py`).
+`load` takes the slices of the newest snapshot while they are verified: a start reads it once. All calls are made by one
+thread, `ChunkSink.verify` excepted, which reads a file that nobody else touches; none awaits anything, and nothing here
+reads a clock or throws dice: a simulator runs all of it over a disk of its own (`tests/storage/fake_files.py`).
 """

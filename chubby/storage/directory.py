@@ -40,6 +40,7 @@ from chubby.storage.life import IDENTITY, OpenedDirectory, form, read_identity, 
 from chubby.storage.places import Within, join, remove_tree
 from chubby.storage.segment import SEGMENT_SIZE
 from chubby.storage.snapshot_format import SnapshotHeader
+from chubby.storage.snapshot_reader import Load, exhaust
 from chubby.types.identity import ReplicaId
 
 LOCK: Final = "LOCK"
@@ -150,8 +151,11 @@ class DataDirectory:
             for name in _aside(self._files.names(ROOT))[:-1]:
                 remove_tree(self._files, name)
 
-    def open(self, *, segment_size: int = SEGMENT_SIZE) -> OpenedDirectory:
+    def open(self, load: Load = exhaust, *, segment_size: int = SEGMENT_SIZE) -> OpenedDirectory:
         """Take the life up again. Whatever the result rests on is durable when this returns.
+
+        `load` is given the slices of the newest snapshot, if there is one; if that one turns out to be rotten, it is
+        called again with those of the one before, and only what the last call made of them counts.
 
         Raises `CorruptData` if vote state is rotten, incomplete or not there at all, having changed nothing
         (`become_new_incarnation` goes on from there); `ForeignData` if the directory is FOREIGN; `StorageFailed` if
@@ -165,7 +169,7 @@ class DataDirectory:
             raise CorruptData(f"{place} is {found.condition.value}: {found.reason or 'it has never been formatted'}")
         with disk_errors(f"opening {self._files.describe(CURRENT)}"):
             self._files.sync_directory(ROOT)
-            opened = take_up(self._life, found.identity, segment_size)
+            opened = take_up(self._life, found.identity, load, segment_size)
             remove_tree(self._files, FORMING)
             return opened
 

@@ -5,8 +5,8 @@ What an operator does next differs, so the kinds differ:
 | error           | means                                             | what follows                                   |
 |-----------------|---------------------------------------------------|------------------------------------------------|
 | `StorageFailed` | the disk refused an operation (ENOSPC, EIO, ...)  | the replica stops; repair the disk, start again|
-| `ForeignData`   | whole bytes, but not this replica's or not of a   | the replica does not start; nothing is touched |
-|                 | format this release knows                         |                                                |
+| `ForeignData`   | whole bytes, but not this replica's, or none that | the replica does not start; nothing is touched |
+|                 | this release can load                             |                                                |
 | `CorruptData`   | vote state is rotten or missing                   | rejoin as a new incarnation (DESIGN §3)        |
 """
 
@@ -21,7 +21,7 @@ from chubby.errors import StorageFailed
 
 
 class ForeignData(StorageFailed):
-    """The bytes are whole, but belong to another cell or replica, or were written by a newer release.
+    """The bytes are whole, but belong to another cell or replica, or are none that this release can load.
 
     Nobody's vote state is known to be lost, so nothing is moved aside: an operator mounts the right volume or
     installs the right release.
@@ -31,6 +31,7 @@ class ForeignData(StorageFailed):
 _REMEDIES: Final = {
     errno.ENOSPC: "the disk is full; free some space, then start the replica again",
     errno.EDQUOT: "the disk quota is used up; raise it, then start the replica again",
+    errno.EFBIG: "the system allows no larger files here; raise the limit (ulimit -f), then start the replica again",
     errno.EIO: "the disk reports an input/output error; look at the kernel's log and replace the disk",
     errno.EROFS: "the file system is read-only; look at the kernel's log for why",
     errno.EACCES: "permission denied; the data directory must belong to the user that runs the replica",

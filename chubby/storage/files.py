@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from typing import Final, Protocol
 
 from chubby.errors import StorageFailed
@@ -179,8 +180,11 @@ class OsFiles:
         return sorted(os.listdir(self.describe(directory)))
 
     def is_directory(self, name: str) -> bool:
-        """See `Files.is_directory`."""
-        return os.path.isdir(self.describe(name))
+        """See `Files.is_directory`. Not `os.path.isdir`: to it what the disk refuses to tell is not there."""
+        try:
+            return stat.S_ISDIR(os.stat(self.describe(name)).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def make_directory(self, name: str) -> None:
         """See `Files.make_directory`."""
@@ -193,7 +197,7 @@ class OsFiles:
     def remove(self, name: str) -> None:
         """See `Files.remove`."""
         path = self.describe(name)
-        if os.path.isdir(path):
+        if self.is_directory(name):
             os.rmdir(path)
         else:
             os.unlink(path)

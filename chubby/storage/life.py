@@ -1,8 +1,8 @@
 """One life of a replica's vote state: the folder that holds it, made whole and opened again (DESIGN §3).
 
 A life is IDENTITY, MANIFEST, the folder of segments and the folder of snapshots. `form` makes one complete and durable
-where nobody looks for it yet; `take_up` reads one, verifies all of it, and leaves everything the result rests on
-written and synced once more.
+where nobody looks for it yet; `take_up` reads one, verifies all that the result rests on, and leaves that written and
+synced once more.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from chubby.storage.replay import Replayed, replay
 from chubby.storage.sealed import decode_payload, seal, unseal_whole
 from chubby.storage.segment import SEGMENT_SIZE, WAL, Preparation, segment_name
 from chubby.storage.snapshot_format import SnapshotHeader
+from chubby.storage.snapshot_reader import Load, exhaust
 from chubby.storage.snapshots import ROTTEN, SNAPSHOTS, Audit, SnapshotStore, snapshot_name
 from chubby.storage.wal import Wal
 
@@ -94,8 +95,8 @@ def read_identity(life: Files) -> Identity:
     return decode_payload(_DECODER, unseal_whole(data, _MAGIC, place).payload, place)
 
 
-def take_up(life: Files, identity: Identity, segment_size: int = SEGMENT_SIZE) -> OpenedDirectory:
-    """Verify the life and go on with it.
+def take_up(life: Files, identity: Identity, load: Load = exhaust, segment_size: int = SEGMENT_SIZE) -> OpenedDirectory:
+    """Verify what the life rests on, the log and the newest snapshot, whose slices go to `load`, and go on with it.
 
     Raises `CorruptData` or `ForeignData`, having changed nothing, or OSError or `StorageFailed`.
     """
@@ -107,10 +108,10 @@ def take_up(life: Files, identity: Identity, segment_size: int = SEGMENT_SIZE) -
             raise CorruptData(f"{life.describe(folder)}: missing; expected a directory")
     manifest = Manifest.load(life, identity)
     snapshots = SnapshotStore(life, identity, manifest)
-    audit = snapshots.audit()
-    replayed = replay(life, identity, manifest, audit.base, trust_chosen=not audit.fell_back)
+    audit = snapshots.audit(load)
+    replayed = replay(life, identity, manifest, audit.base, trust_chosen=not audit.rotten)
     if audit.rotten:
-        snapshots.let_go(audit.rotten, doubted=replayed.sequence if audit.fell_back else 0)
+        snapshots.let_go(audit.rotten, doubted=replayed.sequence)
     # Before as well as after: a start that is cut short over and over must not fill the disk with its leavings.
     _remove_debris(life, manifest)
     wal = Wal(life, identity, manifest, replayed, segment_size)
@@ -126,7 +127,7 @@ def take_up(life: Files, identity: Identity, segment_size: int = SEGMENT_SIZE) -
 def _recovered(snapshots: SnapshotStore, audit: Audit, replayed: Replayed) -> Recovered:
     """What Paxos goes on with."""
     newest = snapshots.newest()
-    assert newest is None or newest.slot == audit.base, "the base is the newest snapshot that verifies"
+    assert newest is None or newest.slot == audit.base, "the base is the newest snapshot that is good"
     return Recovered(
         promised=replayed.summary.promised,
         lease_bound=replayed.summary.lease_bound,

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from chubby.errors import CorruptData, StorageFailed
 from chubby.storage.faults import explain
 from chubby.storage.segment import STEP
 from chubby.storage.snapshot_format import SnapshotHeader, SnapshotParser
+
+Load = Callable[[Iterator[bytes]], object]
+"""Takes the slices of a snapshot, which are verified on the way: nothing may rest on them before the last one came."""
+
+
+def exhaust(slices: Iterator[bytes]) -> None:
+    """The `Load` of those who want the verdict alone."""
+    for _ in slices:
+        pass
 
 
 class Source(Protocol):
@@ -63,6 +72,12 @@ class SnapshotReader:
         while (pieces := self._read()) is not None:
             yield from pieces
         self._parser.finish()
+
+    def give(self, load: Load) -> None:
+        """Give the slices to `load`, and verify to the end whatever it leaves. Raises as `slices` and `load` do."""
+        slices = self.slices()
+        load(slices)
+        exhaust(slices)
 
     def step(self) -> bool:
         """Verify the next 1 MiB; returns whether all was verified. For those who want the verdict, not the slices."""

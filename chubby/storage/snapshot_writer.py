@@ -10,6 +10,7 @@ Trouble on this way ends the attempt, and the file goes; the log is not touched 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from chubby.errors import CorruptData
 from chubby.storage.faults import ForeignData, disk_errors
@@ -17,7 +18,7 @@ from chubby.storage.files import File, Files
 from chubby.storage.places import create_afresh, remove_tree
 from chubby.storage.segment import STEP
 from chubby.storage.snapshot_format import SnapshotEncoder, SnapshotHeader
-from chubby.storage.snapshot_reader import SnapshotReader
+from chubby.storage.snapshot_reader import Load, SnapshotReader
 
 
 class Part:
@@ -66,49 +67,15 @@ class Part:
             self.file.close()
 
     def discard(self) -> None:
-        """End the attempt, whatever stage it is in; the file goes. Harmless when repeated, or after `close`."""
+        """End the attempt, whatever stage it is in; the file goes. Harmless when repeated, or after `close`.
+
+        A disk that refuses even this is not heard: the next attempt or start removes what stays, and whoever gives up
+        because of an error shall report that one.
+        """
         if self._open:
             self.close()
-            with disk_errors(f"removing {self.place}"):
+            with suppress(OSError):
                 remove_tree(self._files, self.name)
-
-
-class Finish:
-    """The end of a snapshot's making, in steps of bounded work: flush, verify what is on disk, install."""
-
-    def __init__(
-        self,
-        part: Part,
-        check: Callable[[SnapshotHeader], None],
-        install: Callable[[Part, SnapshotHeader], None],
-    ) -> None:
-        """`check` raises `CorruptData` if the header is not the one expected; `install` takes the verified part."""
-        self._part = part
-        self._check = check
-        self._install = install
-        self._reader: SnapshotReader | None = None
-
-    def step(self) -> bool:
-        """The next step; returns whether the snapshot is installed.
-
-        Raises `CorruptData` if it does not verify, `StorageFailed` if the disk refuses; the attempt is then over.
-        """
-        try:
-            return self._step()
-        except BaseException:
-            self._part.discard()
-            raise
-
-    def _step(self) -> bool:
-        if self._reader is None:
-            self._part.flush()
-            self._reader = SnapshotReader(self._part.file, self._part.place)
-            self._check(self._reader.header)
-            return False
-        if not self._reader.step():
-            return False
-        self._install(self._part, self._reader.header)
-        return True
 
 
 class SnapshotWriter:
@@ -117,10 +84,11 @@ class SnapshotWriter:
     def __init__(self, part: Part, header: SnapshotHeader, install: Callable[[Part, SnapshotHeader], None]) -> None:
         """Made by `SnapshotStore.begin`."""
         self._part = part
+        self._install = install
         self._encoder = SnapshotEncoder(header)
-        self._finish = Finish(part, self._check, install)
         self._header = header
         self._ended = False
+        self._reader: SnapshotReader | None = None
         self._part.append(self._encoder.header)
 
     def write(self, piece: bytes) -> None:
@@ -132,12 +100,13 @@ class SnapshotWriter:
     def finish_step(self) -> bool:
         """One step of ending it, about 1 MiB of work; returns whether the snapshot is installed.
 
-        Raises `StorageFailed`, or `CorruptData` if what is read back is not what was written.
+        Raises `StorageFailed`, or `CorruptData` if what is read back is not what was written; the attempt is then over.
         """
-        if not self._ended:
-            self._ended = True
-            self._part.append(self._encoder.footer())
-        return self._finish.step()
+        try:
+            return self._finish_step()
+        except BaseException:
+            self._part.discard()
+            raise
 
     def finish(self) -> None:
         """All steps at once."""
@@ -148,9 +117,20 @@ class SnapshotWriter:
         """Give up; nothing of it stays. Harmless after `finish`."""
         self._part.discard()
 
-    def _check(self, found: SnapshotHeader) -> None:
-        if found != self._header:
-            raise CorruptData(f"{self._part.place}: reads back as {found}; expected {self._header}")
+    def _finish_step(self) -> bool:
+        if self._reader is None:
+            self._ended = True
+            self._part.append(self._encoder.footer())
+            self._part.flush()
+            self._reader = SnapshotReader(self._part.file, self._part.place)
+            if self._reader.header != self._header:
+                found = self._reader.header
+                raise CorruptData(f"{self._part.place}: reads back as {found}; expected {self._header}")
+            return False
+        if not self._reader.step():
+            return False
+        self._install(self._part, self._header)
+        return True
 
 
 class ChunkSink:
@@ -166,7 +146,9 @@ class ChunkSink:
         """Made by `SnapshotStore.sink`."""
         self.size = size
         self._part = part
-        self._finish = Finish(part, check, install)
+        self._check = check
+        self._install = install
+        self._header: SnapshotHeader | None = None
 
     @property
     def received(self) -> int:
@@ -175,7 +157,7 @@ class ChunkSink:
 
     @property
     def complete(self) -> bool:
-        """Whether all bytes are there, so that `install` may be called."""
+        """Whether all bytes are there, and durable, so that `verify` and `install` may be called."""
         return self._part.size == self.size
 
     def store(self, offset: int, data: bytes) -> None:
@@ -192,23 +174,39 @@ class ChunkSink:
                 f"{self.received} and at most {room} bytes"
             )
         self._part.append(data)
+        if self.complete:
+            self._part.flush()
 
-    def install_step(self) -> bool:
-        """One step of verifying and installing, about 1 MiB of work; returns whether it is installed.
+    def verify(self, load: Load) -> SnapshotHeader:
+        """Read what was received from end to end, in one pass that also gives `load` its slices; returns its header.
 
-        Raises `CorruptData` if the snapshot is none this replica can use, `StorageFailed` if the disk refuses.
+        It reads one file that is complete, and touches no other: it may run beside whatever is done to the log. Raises
+        `CorruptData` if the snapshot is none this replica can use, `StorageFailed` if the disk refuses, and what `load`
+        raises; the attempt is then over.
         """
-        assert self.complete, "a snapshot is installed when all of it is there"
+        assert self.complete, "a snapshot is verified when all of it is there"
         try:
-            return self._finish.step()
+            reader = SnapshotReader(self._part.file, self._part.place)
+            self._check(reader.header)
+            reader.give(load)
         except ForeignData as error:
+            self._part.discard()
             # Another replica's newer format is no reason to stop this one: it only cannot use that snapshot.
             raise CorruptData(str(error)) from error
+        except BaseException:
+            self._part.discard()
+            raise
+        self._header = reader.header
+        return reader.header
 
     def install(self) -> None:
-        """All steps at once."""
-        while not self.install_step():
-            pass
+        """Make it count. Raises `StorageFailed`; the attempt is then over."""
+        assert self._header is not None, "what is installed was verified"
+        try:
+            self._install(self._part, self._header)
+        except BaseException:
+            self._part.discard()
+            raise
 
     def abandon(self) -> None:
         """Give up; nothing of it stays. Harmless after `install`."""

@@ -115,3 +115,81 @@ async def test_stopping_finishes_tasks_and_drops_jobs() -> None:
         worker.submit(partial(ran.append, number), lambda _: None)
     await asyncio.to_thread(worker.stop)
     assert ran == list(range(10))
+
+
+async def test_jobs_take_turns() -> None:
+    """The next segment of the log is zeroed while a snapshot is being written, not after it (DESIGN §3 Disk)."""
+    worker = DiskWorker(asyncio.get_running_loop(), unexpected)
+    turns: list[str] = []
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def job(name: str, steps: int) -> Iterator[None]:
+        for _ in range(steps):
+            turns.append(name)
+            yield None
+        if name == "long":
+            loop.call_soon_threadsafe(ended.set)
+
+    def both() -> None:
+        worker.start(job("long", 50))
+        worker.start(job("short", 3))
+
+    await worker.call(both)
+    await asyncio.wait_for(ended.wait(), 30)
+    assert turns[:6] == ["long", "short"] * 3 and turns[6:] == ["long"] * 47
+    await asyncio.to_thread(worker.stop)
+
+
+async def test_a_job_that_fails_ends_alone() -> None:
+    """The others go on, and so do tasks."""
+    loop = asyncio.get_running_loop()
+    failures: asyncio.Queue[BaseException] = asyncio.Queue()
+    worker = DiskWorker(loop, failures.put_nowait)
+    ended = asyncio.Event()
+
+    def bad() -> Iterator[None]:
+        yield None
+        raise OSError("no room")
+
+    def good() -> Iterator[None]:
+        for _ in range(10):
+            yield None
+        loop.call_soon_threadsafe(ended.set)
+
+    worker.start(bad())
+    worker.start(good())
+    await asyncio.wait_for(ended.wait(), 30)
+    assert isinstance(await asyncio.wait_for(failures.get(), 30), OSError)
+    assert await worker.call(lambda: 7) == 7
+    await asyncio.to_thread(worker.stop)
+
+
+async def test_dropped_jobs_let_go_of_what_they_hold() -> None:
+    """A snapshot that is being read or written when the replica stops leaves no file open."""
+    worker = DiskWorker(asyncio.get_running_loop(), unexpected)
+    begun, closed = threading.Event(), threading.Event()
+
+    def job() -> Iterator[None]:
+        try:
+            while True:
+                begun.set()
+                yield None
+        finally:
+            closed.set()
+
+    worker.start(job())
+    await asyncio.to_thread(begun.wait, 30)
+    await asyncio.to_thread(worker.stop)
+    assert closed.is_set()
+
+
+def test_what_is_done_after_the_loop_was_closed_is_told_to_nobody() -> None:
+    """A loop that ended in an error leaves the thread in peace."""
+    loop = asyncio.new_event_loop()
+    worker = DiskWorker(loop, unexpected)
+    loop.close()
+    ran: list[int] = []
+    worker.submit(partial(ran.append, 1), lambda _: pytest.fail("there is no loop to run this on"))
+    worker.stop()
+    assert ran == [1]

@@ -10,11 +10,11 @@ import msgspec
 
 from chubby.config.cell import CellConfig
 from chubby.daemon.founding import first_configuration, first_incarnation, first_machine
+from chubby.daemon.loading import Loader
 from chubby.daemon.settings import settings_of
 from chubby.daemon.vault import Vault
 from chubby.daemon.worker import Job
 from chubby.errors import CorruptData
-from chubby.namespace.machine import Machine
 from chubby.paxos.configuration import Identity, Member
 from chubby.paxos.ready import ReadChunk, StoreChunk
 from chubby.replica.links import LinkMessage
@@ -105,21 +105,16 @@ class ReplicaHost:
         """Start the process from whatever is on disk, as `chubbyd` does."""
         assert self.replica is None, "it runs already"
         self.life += 1
-        directory = DataDirectory(self.disk, self.number)
-        self._directory = directory
+        self._directory = directory = DataDirectory(self.disk, self.number)
         if directory.inspect().condition is not Condition.FORMATTED:
             self._begin_anew(directory)
         try:
-            opened = directory.open(segment_size=SEGMENT)
+            opened = directory.open(loader := Loader(), segment_size=SEGMENT)
         except CorruptData as error:
             self.world.trace(f"{self.place} is rotten: {error}")
             self._begin_anew(directory)
-            opened = directory.open(segment_size=SEGMENT)
+            opened = directory.open(loader := Loader(), segment_size=SEGMENT)
         self._vault = Vault(opened, self._cell, chunk=4096, slice_size=4096)
-        machine = None
-        if opened.recovered.configuration is not None:
-            with opened.snapshots.reader(opened.recovered.snapshot) as reader:
-                machine = Machine.restore(reader.slices())
         address = self.config.replica(self.number)
         assert address is not None, "hosts are those of configured replicas"
         me = Member(self.number, opened.identity.incarnation, address.peer, address.client)
@@ -127,7 +122,7 @@ class ReplicaHost:
             me,
             self._cell,
             opened.recovered,
-            machine,
+            loader.machine,
             settings=settings_of(self.config, self.number),
             surroundings=Surroundings(
                 lambda: self.world.now // MILLISECOND, self.chance.random, lambda: self.chance.randbytes(32)
@@ -367,7 +362,7 @@ class ReplicaHost:
             return
         now = self.clock.now()
         try:
-            new = self._vault.store_chunk(request)
+            new = self._vault.load_fetched(Loader()) if self._vault.store_chunk(request) else None
         except CorruptData as error:
             self.world.trace(f"{self.place} rejects a snapshot: {error}")
             self.replica.snapshot_rejected(now)
@@ -375,6 +370,7 @@ class ReplicaHost:
             if new is None:
                 self.replica.chunk_stored(request.slot, now)
             else:
+                self._vault.install()
                 self.world.trace(f"{self.place} installs a snapshot at slot {new.slot}")
                 self.replica.snapshot_installed(new.slot, new.size, new.configuration, new.machine, now)
         self.pump()
@@ -387,7 +383,10 @@ class ReplicaHost:
             self.world.after(self.fsync, partial(self._write_snapshot, life, slot, job))
             return
         self.world.trace(f"{self.place} wrote a snapshot at slot {slot}")
-        self.replica.snapshot_taken(slot, self._vault.size_of(slot))
+        if (size := self._vault.size_of(slot)) is not None:
+            self.replica.snapshot_taken(slot, size)
+        else:
+            self.replica.snapshot_failed()
         self.pump()
 
     def _halt(self, halt: Halt) -> None:

@@ -16,6 +16,7 @@ from chubby.storage.directory import DataDirectory
 from chubby.storage.files import Files
 from chubby.storage.life import OpenedDirectory
 from chubby.storage.snapshot_format import SnapshotHeader
+from chubby.storage.snapshot_reader import Load, exhaust
 from chubby.types.identity import Slot
 from tests.storage.fake_files import Coin
 
@@ -71,11 +72,11 @@ def formatted(files: Files, segment_size: int = SMALL) -> None:
         directory.format(IDENTITY, CONFIGURATION, GENESIS, segment_size=segment_size)
 
 
-def reopened(files: Files, segment_size: int = SMALL) -> OpenedDirectory:
+def reopened(files: Files, segment_size: int = SMALL, load: Load = exhaust) -> OpenedDirectory:
     """Open a directory and leave its lock alone, as tests may that crash instead of closing."""
     directory = DataDirectory(files)
     try:
-        return directory.open(segment_size=segment_size)
+        return directory.open(load, segment_size=segment_size)
     finally:
         directory.close()
 

@@ -13,6 +13,7 @@ from chubby.paxos.ready import ChosenRecord, LeaseRecord, PromisedRecord, Recove
 from chubby.storage.directory import Condition, DataDirectory
 from chubby.storage.life import OpenedDirectory
 from chubby.storage.snapshot_format import SnapshotEncoder
+from chubby.storage.snapshot_reader import exhaust
 from chubby.types.identity import Slot
 from tests.storage.fake_files import FakeFiles
 from tests.storage.interference import Operation
@@ -126,5 +127,6 @@ class Story:
         sink = opened.snapshots.sink(slot, len(data))
         for offset in range(0, len(data), 100):
             sink.store(offset, data[offset : offset + 100])
+        sink.verify(exhaust)
         sink.install()
         self.base = slot

@@ -301,3 +301,17 @@ def test_all_of_it_on_a_real_disk(tmp_path: Path) -> None:
         directory.become_new_incarnation(ANOTHER_LIFE, segment_size=SMALL)
         directory.open(segment_size=SMALL).close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["LOCK", "current", "rotten-1"]
+
+
+def test_a_folder_that_the_disk_will_not_tell_of_is_not_taken_for_missing(tmp_path: Path) -> None:
+    """Refused is not rotten: else an operator's slip (here: a link that leads nowhere) would cost a life."""
+    with DataDirectory(OsFiles(tmp_path)) as directory:
+        directory.format(IDENTITY, CONFIGURATION, GENESIS, segment_size=SMALL)
+        wal = tmp_path / "current" / "wal"
+        wal.rename(tmp_path / "current" / "moved")
+        wal.symlink_to("wal")
+        with pytest.raises(StorageFailed, match="Too many levels of symbolic links"):
+            directory.open(segment_size=SMALL)
+        wal.unlink()
+        (tmp_path / "current" / "moved").rename(wal)
+        directory.open(segment_size=SMALL).close()

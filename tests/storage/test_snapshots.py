@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
@@ -12,6 +12,7 @@ from chubby.errors import CorruptData, StorageFailed
 from chubby.storage.life import OpenedDirectory
 from chubby.storage.segment import STEP
 from chubby.storage.snapshot_format import SnapshotEncoder, SnapshotHeader
+from chubby.storage.snapshot_reader import exhaust
 from chubby.storage.snapshots import snapshot_name
 from tests.storage.fake_files import FakeFiles, nothing
 from tests.storage.interference import FailAt
@@ -56,6 +57,7 @@ def receive(opened: OpenedDirectory, slot: int, data: bytes, chunk: int = 64) ->
         assert not sink.complete and sink.received == offset
         sink.store(offset, data[offset : offset + chunk])
     assert sink.complete
+    sink.verify(exhaust)
     sink.install()
 
 
@@ -216,6 +218,7 @@ def test_a_snapshot_travels_in_chunks_from_replica_to_replica() -> None:
         sink = sink or target.snapshots.sink(chunk.slot, chunk.size)
         sink.store(chunk.offset, chunk.data)
         offset += len(chunk.data)
+    sink.verify(exhaust)
     sink.install()
     assert target.snapshots.verify(12) == header(12)
     assert source.snapshots.read_chunk(13, 0, 50) is None, "a snapshot that is gone is said to be"
@@ -242,6 +245,63 @@ def test_what_cannot_be_used_is_rejected_and_changes_nothing(spoil: Callable[[by
     assert list(opened.snapshots.slots) == [0] and not parts(files)
     receive(opened, 40, whole(40))
     assert list(opened.snapshots.slots) == [0, 40]
+
+
+def test_a_received_snapshot_is_loaded_in_the_pass_that_verifies_it() -> None:
+    """Read once; what `load` rejects is not installed, whole or not, and the next transfer finds its place free."""
+    files, opened = opened_store()
+    data = whole(40)
+    for attempt in ("rejected", "taken"):
+        sink = opened.snapshots.sink(40, len(data))
+        sink.store(0, data)
+        files.operations.clear()
+        loaded: list[bytes] = []
+
+        def load(pieces: Iterator[bytes], attempt: str = attempt, loaded: list[bytes] = loaded) -> None:
+            loaded += pieces
+            if attempt == "rejected":
+                raise CorruptData("its rows contradict each other")
+
+        if attempt == "rejected":
+            with pytest.raises(CorruptData, match="contradict"):
+                sink.verify(load)
+            assert opened.snapshots.slots == (0,) and not parts(files)
+        else:
+            assert sink.verify(load) == header(40)
+            reads = [operation for operation in files.operations if operation.kind == "read"]
+            assert len(reads) == 2, "all of it in one piece, and then its end"
+            assert opened.snapshots.slots == (0,), "verified is not installed"
+            sink.install()
+        assert tuple(loaded) == slices(40)
+    assert opened.snapshots.slots == (0, 40)
+
+
+def test_all_of_a_received_snapshot_is_on_disk_before_it_is_verified() -> None:
+    """The last chunk brings its sync along: `verify` only reads, so it may run beside the log."""
+    files, opened = opened_store()
+    data = whole(40)
+    sink = opened.snapshots.sink(40, len(data))
+    sink.store(0, data[:100])
+    sink.store(100, data[100:])
+    files.operations.clear()
+    sink.verify(exhaust)
+    assert {operation.kind for operation in files.operations} == {"read"}
+
+
+def test_a_failed_attempt_is_told_by_its_first_failure() -> None:
+    """A disk that turned read-only also refuses to remove what was being written; that is not what to look into."""
+    files, opened = opened_store()
+    writer = opened.snapshots.begin(header(5))
+    files.interference = FailAt(0, errno.EIO, lasting=True)
+    with pytest.raises(StorageFailed, match=r"writing /fake/current/snapshots/own\.part: Input/output error"):
+        writer.write(b"x" * STEP)
+    files.interference = None
+    opened.snapshots.begin(header(5)).write(b"x" * STEP)
+    files.interference = FailAt(0, errno.EROFS, lasting=True)
+    opened.close()
+    assert files.open_files == 0, "closing a directory is no place for new trouble"
+    files.interference = None
+    assert reopened(files).snapshots.slots == (0,) and not parts(files)
 
 
 def test_chunks_come_in_order_and_end_where_announced() -> None:
