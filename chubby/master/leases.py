@@ -76,7 +76,8 @@ class Leases:
             return self._asked
         if self._wanted == caps:
             self._lower_at = NEVER
-        elif self._lower_at == NEVER or not _within(self._wanted, before):
+        elif self._lower_at == NEVER or not _within(before, self._wanted):
+            # Until this moment leases longer than now were granted; they have to run out first.
             self._lower_at = now + max(caps.session_lease, caps.cache_lease)
         elif now >= self._lower_at:
             self._lower_at = NEVER

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chubby.master.leases import Leases
@@ -66,6 +66,28 @@ def test_a_longer_lease_in_between_starts_the_wait_again() -> None:
     assert leases.review(high, 10, 100 * SECOND) == IDLE
 
 
+def test_lowering_waits_for_what_was_granted_last() -> None:
+    """A load that falls in two steps: the leases of the step between have to run out as well."""
+    leases = Leases(SETTINGS)
+    high = LeaseCaps(36 * SECOND, 12 * SECOND)
+    leases.begin(high, 10, 0)
+    assert leases.review(high, 601, 0) is None
+    assert leases.session == 18 * SECOND
+    assert leases.review(high, 10, 36 * SECOND) is None, "a moment ago 18 s were granted"
+    assert leases.session == 12 * SECOND
+    assert leases.next_review == 72 * SECOND
+    assert leases.review(high, 10, 72 * SECOND) == IDLE
+
+
+def test_a_load_that_rises_meanwhile_makes_nothing_wait() -> None:
+    """Nothing longer than what is wanted now was granted since the wait began."""
+    leases = Leases(SETTINGS)
+    high = LeaseCaps(36 * SECOND, 12 * SECOND)
+    leases.begin(high, 10, 0)
+    assert leases.review(high, 601, 30 * SECOND) is None
+    assert leases.review(high, 601, 36 * SECOND) == LeaseCaps(18 * SECOND, 6 * SECOND)
+
+
 def test_a_stall_makes_lowering_wait() -> None:
     """Leases were extended by as much."""
     leases = Leases(SETTINGS)
@@ -78,6 +100,7 @@ loads = st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 40), st.boolean
 
 
 @given(loads)
+@example([(1_501, 0, False), (0, 0, True), (601, 0, False), (601, 31, False), (0, 5, False), (0, 0, True)])
 def test_nothing_granted_outlives_what_a_new_master_would_wait(script: list[tuple[int, int, bool]]) -> None:
     """At any time, any lease still running ends no later than now plus the caps that stand in the log."""
     leases = Leases(SETTINGS)
