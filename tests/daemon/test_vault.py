@@ -56,7 +56,7 @@ def test_a_snapshot_travels_from_vault_to_vault() -> None:
             complete = target.store_chunk(StoreChunk(9, chunk.offset, chunk.size, chunk.data))
             offset += len(chunk.data)
         fetched = target.load_fetched(Loader())
-        assert opened.snapshots.slots == (0,), "what is loaded is not installed yet"
+        assert list(opened.snapshots.slots) == [0], "what is loaded is not installed yet"
         target.install()
         assert (fetched.slot, fetched.size) == (9, source.size_of(9)) and opened.snapshots.slots == (0, 9)
         assert fetched.machine.digest() == machine_at(9).digest()
