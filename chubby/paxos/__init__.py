@@ -51,6 +51,7 @@ The rooms within
 `office`            what only a master does: lease, heartbeats, hand-over
 `membership`        taking in, promoting, refusing
 `catchup`           log and snapshot transfer
+`belonging`         asking to be taken in, finding out that one was put out
 `station`           all roles of one replica, and who hears of what
 `peer`              the door: inputs in, one `Ready` out
 ==================  ===================================================================================

@@ -34,6 +34,10 @@ from chubby.paxos.ready import AcceptedRecord, LeaseRecord, PromisedRecord, Reco
 from chubby.types.identity import ReplicaId, Slot
 from chubby.types.time import Duration, Instant
 
+PROMISE_BYTES = 4 * 1024 * 1024
+"""So much of what is chosen a promise tells at most, in bytes: a candidate that lacks more has to catch up first. (One
+promise is one frame of a link, and a log may hold more than a frame.)
+"""
 FAR_AHEAD = 1024
 """Slots above our chosen ones by more than this are not stored: this replica catches up instead of voting."""
 
@@ -93,7 +97,7 @@ class Acceptor:
     def on_canvass(self, sender: ReplicaId, message: Canvass, now: Instant) -> None:
         """Say whether a Prepare of `sender` would be promised; promise nothing."""
         wait = self.bound_against(sender, now)
-        would = self.is_voter and wait == 0 and message.chosen + 1 >= self._log.first
+        would = self.is_voter and wait == 0 and self._reaches(message.chosen)
         reply = CanvassReply(
             message.round, self._identity.incarnation, would, self.promised, self._log.chosen, retry_after=wait
         )
@@ -109,7 +113,7 @@ class Acceptor:
             self._nack(sender, ballot, NackReason.LEASE, wait)
         elif ballot < self.promised:
             self._nack(sender, ballot, NackReason.BALLOT)
-        elif message.chosen + 1 < self._log.first:
+        elif not self._reaches(message.chosen):
             self._nack(sender, ballot, NackReason.BEHIND)
         else:
             self._promise(ballot)
@@ -117,6 +121,10 @@ class Acceptor:
             self._outbox.gate(sender, Promise(ballot, self._identity.incarnation, self._log.chosen, entries))
             return True
         return False
+
+    def _reaches(self, chosen: Slot) -> bool:
+        """Whether a candidate that knows slots up to `chosen` can be told the rest in one promise."""
+        return chosen + 1 >= self._log.first and not self._log.outweighs(chosen, PROMISE_BYTES)
 
     # --- phase 2 and the lease -----------------------------------------------------------------------------------
 
@@ -129,9 +137,11 @@ class Acceptor:
             return True
         self._promise(message.ballot)
         if slot >= self._log.first:
-            entry = Entry(slot, message.ballot, message.value)
-            self._log.accept(entry)
-            self._outbox.persist(AcceptedRecord(entry))
+            held = self._log.get(slot)
+            if held is None or held.ballot != message.ballot:  # else it came twice: its record is on its way already
+                entry = Entry(slot, message.ballot, message.value)
+                self._log.accept(entry)
+                self._outbox.persist(AcceptedRecord(entry))
         if self._votes_for is not None and self._votes_for.ballot != message.ballot:
             self.flush_votes()
         lease = self._bind(message.ballot, now)

@@ -48,6 +48,11 @@ class CatchingUp:
         if self.under_way and self.retry_at == NEVER and self._offer is None and source != self._me:
             self._ask(source, now)
 
+    def inquire(self, others: Sequence[ReplicaId], now: Instant) -> None:
+        """Nobody tells us anything: ask the next replica whether there is something to tell."""
+        if others and not self.under_way and self.retry_at == NEVER and self._offer is None:
+            self._ask(self._next(others), now)
+
     def receive(self, sender: ReplicaId, message: Entries | SnapshotOffer | SnapshotChunk, now: Instant) -> None:
         """An answer came in."""
         match message:
@@ -111,8 +116,11 @@ class CatchingUp:
         if not self.under_way:
             self._rest()
             return
+        self._ask(self._next(others), now)
+
+    def _next(self, others: Sequence[ReplicaId]) -> ReplicaId:
         later = [replica for replica in others if replica > self._source]
-        self._ask(later[0] if later else others[0], now)
+        return later[0] if later else others[0]
 
     def _ask(self, source: ReplicaId, now: Instant) -> None:
         self._source = source

@@ -74,6 +74,15 @@ class Log:
         """Everything held above `slot`, in slot order."""
         return tuple(self._entries[held] for held in sorted(held for held in self._entries if held > slot))
 
+    def outweighs(self, slot: Slot, limit: int) -> bool:
+        """Whether the chosen entries above `slot`, which reach back that far, weigh more than `limit` bytes."""
+        size = 0
+        for above in range(slot + 1, self.chosen + 1):
+            size += weight(self._entries[above])
+            if size > limit:
+                return True
+        return False
+
     def chosen_from(self, first: Slot, limit: int) -> tuple[Entry, ...]:
         """Chosen entries from `first` on, about `limit` bytes of them but at least one if there is any."""
         assert first >= self.first, "the log does not reach back that far"

@@ -29,6 +29,7 @@ class Progress:
         """Nobody was heard yet."""
         self._chosen: dict[Vote, Slot] = {}
         self._heard: dict[Vote, Instant] = {}
+        self._answered: dict[Vote, Instant] = {}
         self._steady: dict[Vote, Instant] = {}
 
     def heard(self, vote: Vote, chosen: Slot, now: Instant) -> None:
@@ -37,6 +38,15 @@ class Progress:
         if now - self._heard.get(vote, now - PAUSE - 1) > PAUSE:
             self._steady[vote] = now
         self._heard[vote] = now
+
+    def answered(self, vote: Vote, sent_at: Instant) -> None:
+        """`vote` answered what this master sent at `sent_at`: it was alive then, or later."""
+        self._answered[vote] = max(sent_at, self._answered.get(vote, 0))
+
+    def answers(self, member: Member, now: Instant) -> bool:
+        """Whether `member` is known to have been alive within `ALIVE`, however late its words come."""
+        asked = self._answered.get((member.replica, member.incarnation))
+        return asked is not None and now - asked <= ALIVE
 
     def chosen(self, member: Member) -> Slot:
         """How far `member` has come (0: not heard)."""
@@ -58,6 +68,7 @@ class Progress:
     def clear(self) -> None:
         """Forget: a mastership begins."""
         self._steady.clear()
+        self._answered.clear()
         self._chosen.clear()
         self._heard.clear()
 
@@ -75,7 +86,9 @@ class Membership:
         """The configuration that takes in a newcomer that asked to join, or None if it may not or need not.
 
         Only a replica the cell knows may return by itself, and not while its former incarnation is alive
-        (then two processes run under one number).
+        (then two processes run under one number). A Join may come late, though, and be of an incarnation that is no
+        more: the caller takes the newcomer in once it `Progress.answers`. One that does, and the other does not, is
+        the later of the two: the former one was heard after it was taken in, hence after any earlier one had died.
         """
         configuration = self._electorate.latest
         former = configuration.member(member.replica)

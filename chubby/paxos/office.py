@@ -73,6 +73,7 @@ class Office:
         vote = (sender, message.incarnation)
         self._progress.heard(vote, message.chosen, now)
         if message.ballot >= self.since:
+            self._progress.answered(vote, message.sent_at)
             self.lease.grant(vote, message.sent_at, message.lease, self._electorate.latest)
 
     def beat(self, ballot: Ballot, now: Instant) -> bool:
@@ -84,6 +85,10 @@ class Office:
         for member in self._electorate.latest.members:
             self._outbox.send(member.replica, heartbeat)
         return True
+
+    def ask(self, newcomer: ReplicaId, ballot: Ballot, now: Instant) -> None:
+        """Find out which incarnation of `newcomer` is alive: its answer names it."""
+        self._outbox.send(newcomer, Heartbeat(ballot, self._log.chosen, now))
 
     def tell_chosen(self, ballot: Ballot, accepts_sent: bool) -> None:
         """Let the others know what is chosen; Accepts that leave in the same step carry it anyway."""

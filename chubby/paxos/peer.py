@@ -120,7 +120,7 @@ class Peer:
     @property
     def expelled(self) -> bool:
         """Whether this incarnation was a member, and is none any more."""
-        return self._station.expelled
+        return self._station.belonging.expelled
 
     def status(self, now: Instant) -> PeerStatus:
         """An immutable picture for displays and checkers."""

@@ -39,6 +39,10 @@ from chubby.types.time import MILLISECOND, Duration, Instant
 
 RESEND_AFTER: Duration = 250 * MILLISECOND
 """An Accept that was not answered by then is sent again: links may lose what a broken connection held."""
+RESEND_BYTES = BATCH_BYTES
+"""About how many bytes of entries are sent again at once (one entry at least): what slow disks and links do not take
+up must not be piled upon them.
+"""
 
 
 class Phase(enum.Enum):
@@ -236,16 +240,20 @@ class Proposer:
         return chosen
 
     def resend(self, now: Instant) -> None:
-        """Send again the oldest undecided slots to voters that have not voted for a while."""
-        for slot in sorted(self._window)[:WINDOW_SLOTS]:
-            undecided = self._window[slot]
+        """Send again the oldest undecided slots, `RESEND_BYTES` of them, to voters that have not voted for a while."""
+        budget = RESEND_BYTES
+        for slot in sorted(self._window):
+            undecided, entry = self._window[slot], self._window[slot].entry
             if now - undecided.sent_at < RESEND_AFTER:
                 continue
+            if budget <= 0:
+                break
+            budget -= weight(entry)
             undecided.sent_at = now
+            accept = Accept(entry.ballot, slot, entry.value, self._log.chosen, now)
             for voter in self._electorate.governing(slot).voters:
                 if (voter.replica, voter.incarnation) not in undecided.votes:
-                    entry = undecided.entry
-                    self._outbox.send(voter.replica, Accept(entry.ballot, slot, entry.value, self._log.chosen, now))
+                    self._outbox.send(voter.replica, accept)
 
     # --- inside --------------------------------------------------------------------------------------------------
 

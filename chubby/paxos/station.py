@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from chubby.paxos.acceptor import Acceptor
+from chubby.paxos.belonging import Belonging
 from chubby.paxos.catchup import CatchingUp, Supplier
 from chubby.paxos.configuration import Configuration, Identity, Member
 from chubby.paxos.election import TRANSITIONS, Election
@@ -46,9 +47,7 @@ from chubby.paxos.proposer import Proposer
 from chubby.paxos.ready import Recovered, Role
 from chubby.types.identity import CellId, ReplicaId, Slot
 from chubby.types.limits import HEARTBEAT_INTERVAL
-from chubby.types.time import MILLISECOND, NEVER, Duration, Instant
-
-JOIN_INTERVAL: Duration = 500 * MILLISECOND
+from chubby.types.time import NEVER, Duration, Instant
 
 
 class Station:
@@ -67,7 +66,6 @@ class Station:
         """See `Peer`."""
         identity = Identity(cell, me.replica, me.incarnation)
         self.identity = identity
-        self._me = me
         self._bootstrap = bootstrap
         self.outbox = Outbox(me.replica)
         self.log = Log(recovered.base, recovered.entries, recovered.chosen)
@@ -77,6 +75,7 @@ class Station:
         self.proposer = Proposer(identity, self.log, self.electorate, self.outbox)
         self.election = Election(me.replica, self.electorate, self.outbox, jitter)
         self.catching_up = CatchingUp(me.replica, self.log, self.outbox)
+        self.belonging = Belonging(me, self.electorate, self.catching_up, self.outbox, now)
         self.supplier = Supplier(self.log, self.outbox, recovered.snapshot, recovered.snapshot_size)
         self.membership = Membership(identity, self.electorate, Progress())
         self.office = Office(identity, self.log, self.electorate, self.membership, self.outbox)
@@ -84,17 +83,13 @@ class Station:
         self.master: ReplicaId = 0
         self._refusals: set[ReplicaId] = set()
         self._ask_again_at: Instant = NEVER
-        self._join_at: Instant = now
-        self._was_member = False
-        self.expelled = False
-        """Whether this incarnation was a member, and is none any more."""
         self._configured(now)
         self.election.wait_until(self.acceptor.silent_until)
 
     @property
     def wake_at(self) -> Instant:
         """When `tick` has something to do at the latest."""
-        times = [self.catching_up.retry_at, self._join_at]
+        times = [self.catching_up.retry_at, self.belonging.wake_at]
         if self.role is Role.FOLLOWER:
             times.append(self.election.stand_at)
         elif self.role in (Role.CANVASSING, Role.PREPARING):
@@ -116,11 +111,9 @@ class Station:
         if now >= self._ask_again_at:
             self._ask_again_at = now + HEARTBEAT_INTERVAL
             self.proposer.ask_rest(repeat=True)
-        self.catching_up.tick(now, self._others())
-        if now >= self._join_at:
-            self._join_at = now + JOIN_INTERVAL
-            for replica in self._others():
-                self.outbox.send(replica, Join(self._me))
+        others = self._others()
+        self.catching_up.tick(now, others)
+        self.belonging.tick(others, now)
 
     def settle(self, now: Instant) -> None:
         """Deliver what was sent to ourselves, then follow what it brought about."""
@@ -274,8 +267,12 @@ class Station:
         if sender != message.member.replica or self.role is not Role.MASTER or not self.electorate.known:
             return
         wanted = self.membership.admission(message.member, now)
-        if wanted is not None:
+        if wanted is None:
+            return
+        if self.membership.progress.answers(message.member, now):
             self.reconfigure(wanted, now)
+        else:
+            self.office.ask(sender, self.proposer.spoken, now)
 
     # --- inside: role --------------------------------------------------------------------------------------------
 
@@ -290,6 +287,7 @@ class Station:
         self.master = sender
         if sender == self.identity.replica:
             return
+        self.belonging.heard(now)
         if self.role is Role.MASTER:
             self._step_down(now)
             self.master = sender
@@ -362,13 +360,7 @@ class Station:
     def _configured(self, now: Instant) -> None:
         """A configuration became known: take the role it gives."""
         changed, self.learner.configured = self.learner.configured, False
-        is_member = self.electorate.is_member(self.identity.replica, self.identity.incarnation)
-        self.expelled = self._was_member and not is_member
-        if is_member:
-            self._was_member = True
-            self._join_at = NEVER
-        elif not self._was_member:
-            self._join_at = min(self._join_at, now)
+        self.belonging.configured(self.acceptor.is_voter, now)
         if self.acceptor.is_voter and self.role is Role.LEARNER:
             self._become(Role.FOLLOWER)
             if changed:

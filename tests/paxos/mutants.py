@@ -19,7 +19,13 @@ from tests.paxos.rules import MUTANTS, Mutant
 ROOT = Path(__file__).resolve().parents[2]
 
 
-OWN_TESTS = {"station": "mastership", "office": "mastership", "learner": "peer", "configuration": "electorate"}
+OWN_TESTS = {
+    "station": "mastership",
+    "office": "mastership",
+    "learner": "peer",
+    "configuration": "electorate",
+    "belonging": "members",
+}
 """Which tests to run first for a module without tests under its own name."""
 
 

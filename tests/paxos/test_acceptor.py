@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from chubby.paxos.acceptor import FAR_AHEAD
+from chubby.paxos.acceptor import FAR_AHEAD, PROMISE_BYTES
 from chubby.paxos.configuration import Configuration
 from chubby.paxos.messages import (
     Accepted,
     Canvass,
     CanvassReply,
+    Entry,
     Heartbeat,
     HeartbeatReply,
     LeaseRelease,
@@ -20,7 +21,7 @@ from chubby.paxos.messages import (
 )
 from chubby.paxos.ready import AcceptedRecord, LeaseRecord, PromisedRecord, Recovered
 from chubby.types.time import MILLISECOND, SECOND
-from tests.paxos.parts import NOW, Parts, accept, ballot, configuration, entry, member
+from tests.paxos.parts import NOW, Parts, accept, ballot, commands, configuration, entry, member
 
 LEASE = SECOND
 
@@ -315,6 +316,29 @@ def test_a_candidate_that_lacks_what_is_compacted_is_sent_to_catch_up() -> None:
     assert not reply.would
     parts.acceptor.on_prepare(3, Prepare(ballot(9, 3), 7), later)
     assert len(parts.gated()) == 1
+
+
+def test_a_candidate_that_lacks_more_than_a_promise_may_tell_catches_up_first() -> None:
+    """A promise is one frame of a link; the log may hold more than that."""
+    held = tuple(Entry(slot, ballot(1), commands("x" * (PROMISE_BYTES // 4))) for slot in range(1, 9))
+    parts = Parts(recovered=Recovered(configuration=configuration(1, 2, 3), entries=held, chosen=8))
+    parts.acceptor.on_canvass(3, Canvass(5, 2), NOW)
+    parts.acceptor.on_canvass(3, Canvass(5, 6), NOW)
+    assert not parts.acceptor.on_prepare(3, Prepare(ballot(5, 3), 2), NOW)
+    replies = parts.sent()
+    assert [reply.would for reply in replies if isinstance(reply, CanvassReply)] == [False, True]
+    assert [reply.reason for reply in replies if isinstance(reply, Nack)] == [NackReason.BEHIND]
+    assert parts.acceptor.on_prepare(3, Prepare(ballot(5, 3), 6), NOW)
+
+
+def test_what_comes_twice_is_written_once_and_voted_for_twice() -> None:
+    """A resent Accept costs the disk nothing; its vote may have been lost."""
+    parts = Parts()
+    for _ in range(2):
+        assert parts.acceptor.on_accept(1, accept(1, 5), NOW)
+        parts.acceptor.flush_votes()
+    assert sum(isinstance(record, AcceptedRecord) for record in parts.outbox.records) == 1
+    assert [type(message) for message in parts.gated()] == [Accepted, Accepted]
 
 
 def test_slots_far_ahead_are_not_stored() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from chubby.paxos.configuration import Configuration
+import pytest
+
+from chubby.paxos.belonging import JOIN_INTERVAL, LONELY_AFTER
+from chubby.paxos.configuration import Configuration, Member
+from chubby.paxos.membership import ALIVE
 from chubby.paxos.messages import (
     Accept,
     Ballot,
@@ -10,6 +14,8 @@ from chubby.paxos.messages import (
     CanvassReply,
     Entries,
     Entry,
+    HeartbeatReply,
+    Join,
     configuration_value,
 )
 from chubby.paxos.peer import Peer
@@ -41,6 +47,75 @@ def test_who_is_expelled_knows_it() -> None:
     assert bench.peer(3).role is Role.LEARNER
     assert not bench.peer(2).expelled
     assert bench.peer(3).wake_at == NEVER
+
+
+@pytest.mark.parametrize("compacted", [False, True], ids=["by log", "by snapshot"])
+def test_a_removed_learner_that_missed_the_word_finds_out(compacted: bool) -> None:
+    """DESIGN §3 Membership: nobody sends it anything any more, so it asks, and learns it by log or by snapshot."""
+    bench = Bench(4)
+    bench.elect(1)
+    bench.peer(1).reconfigure(configuration(1, 2, 3, learners=(4,)), bench.now)
+    bench.drain(1)
+    bench.settle()
+    assert bench.peer(4).role is Role.LEARNER
+    bench.cut = {(1, 4)}
+    bench.peer(1).reconfigure(configuration(1, 2, 3), bench.now)
+    bench.drain(1)
+    bench.settle()
+    assert not bench.peer(4).expelled
+    bench.cut.clear()
+    if compacted:
+        for replica in (1, 2, 3):
+            bench.snapshot(replica)
+    bench.run(LONELY_AFTER + SECOND)
+    assert bench.peer(4).expelled
+    assert bench.peer(4).wake_at == NEVER
+
+
+def test_a_late_join_does_not_displace_a_newer_incarnation() -> None:
+    """DESIGN §3 Incarnations: random ones have no order, so whoever asks to join has to answer first, and of two only
+    the living can.
+    """
+    bench = Bench()
+    bench.elect(1)
+    bench.crash(3)
+    bench.wipe(3, 998)
+    bench.restart(3)
+    bench.tick(0, [3])
+    late = next(message for _, to, message in bench.queue if isinstance(message, Join) and to == 1)
+    bench.drop()
+    bench.crash(3)
+    bench.wipe(3, 999)
+    bench.restart(3)
+    bench.run(5 * SECOND)
+    assert bench.peer(1).electorate.latest.is_voter(3, 999)
+    bench.cut = {(3, 1), (3, 2)}
+    bench.run(2 * SECOND + JOIN_INTERVAL)
+    for _ in range(3):
+        bench.receive(3, 1, late)
+        bench.run(JOIN_INTERVAL)
+    bench.cut.clear()
+    bench.run(SECOND)
+    assert bench.peer(1).electorate.latest.is_voter(3, 999)
+    assert not bench.peer(3).expelled
+
+
+def test_a_late_answer_does_not_speak_for_a_dead_incarnation() -> None:
+    """What counts is when the question was sent, not when its answer came."""
+    bench = Bench()
+    bench.elect(1)
+    bench.crash(3)
+    bench.wipe(3, 998)
+    bench.restart(3)
+    bench.run(bench.genesis.master_lease)
+    answer = next(each for each in reversed(bench.sent) if isinstance(each[2], HeartbeatReply) and each[0] == 3)
+    assert isinstance(answer[2], HeartbeatReply) and answer[2].incarnation == 998
+    bench.crash(3)
+    bench.run(ALIVE + SECOND)
+    bench.receive(*answer)
+    bench.receive(3, 1, Join(Member(3, 998)))
+    bench.settle()
+    assert bench.peer(1).electorate.latest == bench.genesis
 
 
 def test_a_removed_master_leaves_in_good_order() -> None:

@@ -8,6 +8,7 @@ from chubby.paxos.configuration import Configuration, Identity, Member
 from chubby.paxos.electorate import Electorate
 from chubby.paxos.membership import ALIVE, PAUSE, PROMOTION_LAG, Membership, Progress
 from chubby.types.limits import HEARTBEAT_INTERVAL
+from chubby.types.time import SECOND
 from tests.paxos.parts import NOW, configuration, member
 
 
@@ -104,6 +105,19 @@ def test_the_successor_is_alive_and_furthest_on() -> None:
     assert membership(configuration(1, 2, 3), r2=7, r3=7).successor(NOW) == 2
     assert membership(configuration(1, 2, 3), r2=7, r3=7).successor(NOW + ALIVE + 1) == 0
     assert membership(configuration(1, learners=(2,)), r2=7).successor(NOW) == 0
+
+
+def test_an_answer_proves_life_from_the_question_on() -> None:
+    """However late it comes: of an incarnation that is no more nothing counts after `ALIVE`."""
+    progress = Progress()
+    assert not progress.answers(Member(3, 998), NOW)
+    progress.answered((3, 998), NOW)
+    progress.answered((3, 998), NOW - SECOND)
+    assert progress.answers(Member(3, 998), NOW + ALIVE)
+    assert not progress.answers(Member(3, 998), NOW + ALIVE + 1)
+    assert not progress.answers(Member(3, 999), NOW)
+    progress.clear()
+    assert not progress.answers(Member(3, 998), NOW)
 
 
 def test_progress_never_goes_back_but_is_of_one_incarnation() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from chubby.paxos.belonging import LONELY_AFTER
 from chubby.paxos.configuration import Member
 from chubby.paxos.messages import (
     NO_BALLOT,
     Accept,
     Canvass,
+    CatchUp,
     Commit,
     Entries,
     Heartbeat,
@@ -18,7 +20,8 @@ from chubby.paxos.messages import (
 )
 from chubby.paxos.peer import Peer
 from chubby.paxos.ready import AcceptedRecord, ChosenRecord, PromisedRecord, Recovered, Role
-from chubby.types.time import MILLISECOND, NEVER, SECOND
+from chubby.types.identity import ReplicaId
+from chubby.types.time import MILLISECOND, SECOND
 from tests.paxos.bench import Bench
 from tests.paxos.parts import NOW, ballot, commands, configuration, entry, member
 
@@ -146,10 +149,21 @@ def test_a_tick_leaves_nothing_due() -> None:
         bench.settle()
 
 
-def test_who_waits_for_nothing_sleeps() -> None:
-    """A learner that is a member is woken by messages alone."""
+def test_a_learner_that_hears_no_master_asks_for_news() -> None:
+    """The others in turn, whether it still belongs; while it hears a master it is woken by messages alone."""
     learner = peer(2, Recovered(configuration=configuration(1, 3, learners=(2,))))
-    assert learner.wake_at == NEVER
+    asked: list[ReplicaId] = []
+    for _ in range(3):
+        now = learner.wake_at
+        learner.tick(now)
+        ready = learner.take_ready(now)
+        assert ready is not None
+        asked += [each.to for each in ready.messages if each.message == CatchUp(1)]
+        learner.receive(asked[-1], Entries((), 0), now)
+    assert asked == [1, 3, 1]
+    assert learner.wake_at == now + LONELY_AFTER
+    learner.receive(3, Heartbeat(ballot(5, 3), 0, NOW), now + SECOND)
+    assert learner.wake_at == now + SECOND + LONELY_AFTER
 
 
 def test_a_blank_replica_asks_to_join_again_and_again() -> None:

@@ -296,6 +296,24 @@ def test_resent_to_those_that_did_not_vote() -> None:
     assert parts.sent() == []
 
 
+def test_what_is_resent_is_bounded_in_bytes() -> None:
+    """Slow disks and links must not have the whole window piled upon them: the oldest first, one at least."""
+    parts = opened()
+    for _ in range(5):
+        parts.proposer.enqueue(bytes(BATCH_BYTES // 2))
+        parts.proposer.pump(NOW)
+    parts.proposer.enqueue(bytes(2 * BATCH_BYTES))
+    parts.proposer.pump(NOW)
+    rounds: list[list[Slot]] = []
+    parts.sent()
+    for beat in range(4):
+        parts.proposer.resend(NOW + RESEND_AFTER + beat)
+        rounds.append([each.slot for each in parts.sent() if isinstance(each, Accept)])
+    # Once for each of the three voters.
+    assert [sorted(set(slots)) for slots in rounds] == [[1, 2], [3, 4], [5, 6], []]
+    assert all(slots.count(slot) == 3 for slots in rounds for slot in slots)
+
+
 def test_running_phase_1_again_keeps_queue_and_loses_nothing() -> None:
     """DESIGN §3: what was in flight comes back through promises, our own included; the queue waits."""
     parts = opened()
