@@ -3,6 +3,7 @@
 | module       | what it does                                                              |
 |--------------|---------------------------------------------------------------------------|
 | `frontend`   | `NativeFrontend`: the server, its limits, its start and stop              |
+| `handlers`   | from a method to the handler that gRPC runs                               |
 | `stream`     | one session stream: first frame, packets in, packets out, end             |
 | `queries`    | Locate, Follow, Status, Export                                            |
 | `health`     | `grpc.health.v1.Health`                                                   |

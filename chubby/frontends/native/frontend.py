@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeAlias, cast
 
 import grpc
 import grpc.aio
 import msgspec
 from grpc_health.v1 import health, health_pb2
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from chubby.errors import ChubbyError, ConfigError, NotMaster, Overloaded
+from chubby.frontends.native.handlers import Handlers
 from chubby.frontends.native.health import Health
 from chubby.frontends.native.queries import Queries
 from chubby.frontends.native.settings import NativeSettings, channel_arguments
@@ -22,12 +23,17 @@ from chubby.replica.door import Door
 from chubby.wire import chubby_pb2 as pb
 from chubby.wire.status import abort
 
-Request = TypeVar("Request")
-Response = TypeVar("Response")
-AnyContext = TypeVar("AnyContext")
-
 CELL_SERVICE = pb.DESCRIPTOR.services_by_name["Cell"].full_name
 """`chubby.v1.Cell`: for clients, for reflection, for health checks."""
+
+DescribeContext: TypeAlias = grpc.aio.ServicerContext[
+    reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
+]
+Describe: TypeAlias = Callable[
+    [AsyncIterator[reflection_pb2.ServerReflectionRequest], DescribeContext],
+    AsyncIterator[reflection_pb2.ServerReflectionResponse],
+]
+"""Server reflection: answers to questions about the protocol."""
 
 _SPARE_RPCS = 1000
 """RPCs at once beyond the limits of streams: locations, health checks, reflection."""
@@ -57,7 +63,10 @@ class NativeFrontend:
         self._counters = Counters()
         self._queries = Queries(door, self._settings, self._counters)
         self._streams: dict[SessionStream, None] = {}
-        self._rpcs: set[asyncio.Task[object]] = set()
+        self._handlers = Handlers(self._counters)
+        services = (CELL_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        # Its stubs miss that an asynchronous generator is called without being awaited.
+        self._descriptions = cast(Describe, reflection.aio.ReflectionServicer(services).ServerReflectionInfo)
         self._stopped: ChubbyError | None = None
         self._health = Health(CELL_SERVICE)
         self._server: grpc.aio.Server | None = None
@@ -77,9 +86,9 @@ class NativeFrontend:
             (
                 grpc.method_handlers_generic_handler(CELL_SERVICE, self._cell_handlers()),
                 grpc.method_handlers_generic_handler(health.SERVICE_NAME, self._health_handlers()),
+                grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, self._reflection_handlers()),
             )
         )
-        reflection.enable_server_reflection((CELL_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         try:
             if credentials is None:
                 port = server.add_insecure_port(address)
@@ -109,13 +118,13 @@ class NativeFrontend:
         self._queries.stop(self._stopped)
         self._health.stop()
         stopping = asyncio.create_task(self._server.stop(grace))
-        if self._rpcs:
-            await asyncio.wait(self._rpcs, timeout=grace)
+        if self._handlers.rpcs:
+            await asyncio.wait(self._handlers.rpcs, timeout=grace)
         # When all that was asked is answered, connections on which nothing was asked are no reason to wait.
         await self._server.stop(None)
         await stopping
-        if self._rpcs:
-            await asyncio.wait(self._rpcs)
+        if self._handlers.rpcs:
+            await asyncio.wait(self._handlers.rpcs)
 
     def statistics(self) -> Statistics:
         """What has been counted, as of now."""
@@ -145,42 +154,32 @@ class NativeFrontend:
         finally:
             del self._streams[stream]
 
-    def _tracked(
-        self, handler: Callable[[Request, AnyContext], Awaitable[Response]]
-    ) -> Callable[[Request, AnyContext], Awaitable[Response]]:
-        """The handler, known to `stop` until gRPC has sent its last word too."""
-
-        async def tracked(request: Request, context: AnyContext) -> Response:
-            task = asyncio.current_task()
-            assert task is not None, "gRPC runs each RPC in a task"
-            self._rpcs.add(task)
-            task.add_done_callback(self._rpcs.discard)
-            return await handler(request, context)
-
-        return tracked
+    async def _describe(
+        self, questions: AsyncIterator[reflection_pb2.ServerReflectionRequest], context: DescribeContext
+    ) -> None:
+        async for answer in self._descriptions(questions, context):
+            await context.write(answer)
 
     def _cell_handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-        queries, tracked = self._queries, self._tracked
+        queries, make = self._queries, self._handlers
+        located = pb.Location.SerializeToString
         return {
             # Bytes in, bytes out: the stream decodes and packs by itself.
-            "Session": grpc.stream_stream_rpc_method_handler(tracked(self._session)),
-            "Locate": grpc.unary_unary_rpc_method_handler(
-                tracked(queries.locate), pb.LocateRequest.FromString, pb.Location.SerializeToString
-            ),
-            "Follow": grpc.unary_stream_rpc_method_handler(
-                tracked(queries.follow), pb.LocateRequest.FromString, pb.Location.SerializeToString
-            ),
-            "Status": grpc.unary_unary_rpc_method_handler(
-                tracked(queries.status), pb.StatusRequest.FromString, pb.CellStatus.SerializeToString
-            ),
-            "Export": grpc.unary_stream_rpc_method_handler(
-                tracked(queries.export), pb.ExportRequest.FromString, pb.Chunk.SerializeToString
-            ),
+            "Session": grpc.stream_stream_rpc_method_handler(make.tracked(self._session)),
+            "Locate": make.unary(queries.locate, pb.LocateRequest.FromString, located),
+            "Follow": make.serving(queries.follow, pb.LocateRequest.FromString, located),
+            "Status": make.unary(queries.status, pb.StatusRequest.FromString, pb.CellStatus.SerializeToString),
+            "Export": make.serving(queries.export, pb.ExportRequest.FromString, pb.Chunk.SerializeToString),
         }
 
     def _health_handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
         request, response = health_pb2.HealthCheckRequest.FromString, health_pb2.HealthCheckResponse.SerializeToString
         return {
-            "Check": grpc.unary_unary_rpc_method_handler(self._tracked(self._health.check), request, response),
-            "Watch": grpc.unary_stream_rpc_method_handler(self._tracked(self._health.watch), request, response),
+            "Check": self._handlers.unary(self._health.check, request, response),
+            "Watch": self._handlers.serving(self._health.watch, request, response),
         }
+
+    def _reflection_handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        request = reflection_pb2.ServerReflectionRequest.FromString
+        response = reflection_pb2.ServerReflectionResponse.SerializeToString
+        return {"ServerReflectionInfo": self._handlers.conversing(self._describe, request, response)}

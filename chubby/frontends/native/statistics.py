@@ -28,7 +28,7 @@ class Statistics(msgspec.Struct, frozen=True):
     bytes_in: int
     bytes_out: int
     bad_packets: int
-    """Packets that broke the protocol; each ended its stream."""
+    """Packets and requests that broke the protocol; each ended its RPC."""
     silent: int
     """Streams let go without a first packet in time."""
     turned_away: int

@@ -121,7 +121,6 @@ class Service:
         await self.frontend.stop(5.0)
 
 
-
 @asynccontextmanager
 async def serving(
     door: FakeDoor | None = None,
