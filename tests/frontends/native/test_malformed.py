@@ -36,12 +36,13 @@ async def test_a_question_that_is_no_message_is_refused_in_words(
         await call.write(b"\xff\xff\xff")
         await call.done_writing()
         async with asyncio.timeout(PATIENCE):
-            assert await call.read() is grpc.aio.EOF
+            with pytest.raises(grpc.aio.AioRpcError):
+                await call.read()
             assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
             assert await call.details() == "the request is no message of this protocol"
     assert service.frontend.statistics().bad_packets == 5
     assert caplog.records == []
-    assert decode_location(await stub.Locate(pb.LocateRequest())) == LOCATION
+    assert decode_location(await stub(service).Locate(pb.LocateRequest())) == LOCATION
 
 
 async def test_questions_before_a_bad_one_are_answered(service: Service) -> None:
@@ -52,5 +53,6 @@ async def test_questions_before_a_bad_one_are_answered(service: Service) -> None
         answer = await call.read()
         assert isinstance(answer, bytes) and b"chubby.v1.Cell" in answer
         await call.write(b"\xff")
-        assert await call.read() is grpc.aio.EOF
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call.read()
         assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
