@@ -294,7 +294,6 @@ class Pipeline:
         self._waiting.pop(work, None)
         self._gated.pop(work, None)
         self._held_back.pop(work, None)
-        self._stopped.pop(work, None)
         del self._rounds[work.round]
         for token in work.lanes:
             lane = self._lanes[token]

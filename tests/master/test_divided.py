@@ -198,6 +198,26 @@ def test_the_same_master_elected_again_still_knows() -> None:
     assert stopped(alice.call(SetContents(handle, b"x")))
 
 
+def test_what_waited_under_an_earlier_epoch_is_forgotten() -> None:
+    """The new epoch of the same replica has errands of its own."""
+    cell, (holder, other), handles = contenders()
+    holder.call(Acquire(handles[0]))
+    waiting = other.start(Acquire(handles[1]))
+    divide(cell)
+    holder.send(CloseSessionFrame())
+    cell.depose()
+    cell.elect()
+    divide(cell, divided=False)
+    assert not cell.proposed(CloseSession)
+    other.resume()
+    other.again(waiting)
+    cell.advance(6 * SECOND)
+    other.keep_alive()
+    cell.advance(6 * SECOND)
+    assert len(cell.proposed(ExpireSession)) == 1
+    assert isinstance(other.answer(waiting), LockGranted)
+
+
 def test_the_masters_own_errands_wait_and_go_on() -> None:
     """Expiry and the end of a lock-delay are proposed when the replicas agree again, not before."""
     cell, (holder, other), handles = contenders()
@@ -251,6 +271,33 @@ def test_a_session_that_is_closed_meanwhile_ends_afterwards() -> None:
     divide(cell, divided=False)
     assert isinstance(alice.end, SessionClosed)
     assert isinstance(bob.answer(waiting), LockGranted)
+
+
+def test_an_ephemeral_file_outlives_its_dead_session_meanwhile() -> None:
+    """The end of a session that holds nothing but a file waits as well; so do its readers' caches."""
+    cell = Cell()
+    alice, bob = cell.client("alice"), cell.client("bob")
+    alice.open_handle("/e", ephemeral=True)
+    divide(cell)
+    for _ in range(4):
+        cell.advance(4 * SECOND)
+        bob.keep_alive()
+    assert cell.machine.node("/e") is not None and not cell.proposed(ExpireSession)
+    divide(cell, divided=False)
+    assert cell.machine.node("/e") is None
+
+
+def test_a_member_of_an_open_set_leaves_afterwards() -> None:
+    """Also where the file stays, for others keep it open: who is in the set may decide later who goes."""
+    cell = Cell()
+    alice, bob = cell.client("alice"), cell.client("bob")
+    alice.open_handle("/e", ephemeral=True)
+    bob.open_handle("/e", ephemeral=True)
+    divide(cell)
+    alice.send(CloseSessionFrame())
+    assert cell.machine.open_count("/e") == 2
+    divide(cell, divided=False)
+    assert cell.machine.open_count("/e") == 1
 
 
 def test_a_close_that_was_refused_left_everything_as_it_was() -> None:

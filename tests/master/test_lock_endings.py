@@ -5,6 +5,7 @@ from __future__ import annotations
 from chubby.errors import ErrorCode
 from chubby.master import MasterSettings
 from chubby.master.footprints import node_key
+from chubby.namespace.commands import CloseSession as CloseCommand
 from chubby.namespace.commands import EndLockDelay, ExpireSession, Request
 from chubby.types.calls import (
     Acquire,
@@ -21,7 +22,7 @@ from chubby.types.calls import (
     SetSequencer,
 )
 from chubby.types.results import Contents, Done, LockGranted, SequencerResult, StatResult
-from chubby.types.stream import Acknowledge, CloseSession
+from chubby.types.stream import Acknowledge, CloseSession, SessionClosed
 from chubby.types.time import SECOND
 from tests.master.cell import Cell, Client, code_of
 from tests.master.locking import SHARED, contenders
@@ -152,6 +153,25 @@ def test_without_a_master_lease_nobody_is_judged() -> None:
     cell.tick()
     assert isinstance(alice.answer(release), Done) and alice.answer(call) is not None
     assert [type(command.body) for command in cell.commands[-2:]] == [ExpireSession, Request]
+
+
+def test_without_a_master_lease_the_end_of_a_holder_waits_as_well() -> None:
+    """CloseSession needs no lease to be decided, but it would grant the lock to a waiter who may be dead."""
+    cell, (alice, bob), (one, two) = contenders()
+    alice.call(Acquire(one))
+    bob.start(Acquire(two))
+    cell.advance(6 * SECOND)
+    alice.keep_alive()
+    cell.now += 6 * SECOND
+    cell.live = False
+    alice.send(CloseSession())
+    assert alice.end is None and not cell.proposed(CloseCommand)
+    cell.live = True
+    cell.tick()
+    cell.let_read()
+    assert isinstance(alice.end, SessionClosed)
+    assert [type(command.body) for command in cell.commands[-2:]] == [ExpireSession, CloseCommand]
+    assert bob.session not in [grant.owner.session for outcome in cell.outcomes for grant in outcome.grants]
 
 
 # --------------------------------------------------------------------------------------------------------- lock-delay

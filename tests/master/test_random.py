@@ -73,6 +73,7 @@ class Schedule(RuleBasedStateMachine):
         super().__init__()
         self.world = World(MasterSettings(replica=1, push_window=2, invalidations_per_session=3), NAMES)
         self.contents = 0
+        self.divided = False
 
     @initialize()
     def begin(self) -> None:
@@ -193,6 +194,14 @@ class Schedule(RuleBasedStateMachine):
         cell.now += duration
         cell.master.stalled(duration, cell.now)
 
+    @rule()
+    def divide(self) -> None:
+        """The replicas disagree about the state, or agree again."""
+        self.divided = not self.divided
+        self.world.excuse()
+        self.world.cell.master.divided(self.divided, self.world.cell.now)
+        self.world.cell.pump()
+
     @rule(keep=st.integers(0, 3), late=st.integers(0, 3))
     def fail_over(self, keep: int, late: int) -> None:
         """Another master: the first commands in the log are applied before its epoch, some are void under it."""
@@ -206,6 +215,7 @@ class Schedule(RuleBasedStateMachine):
             peer.disconnect()
         cell.frames.clear()
         cell.master = cell.new_master()
+        cell.master.divided(self.divided, cell.now)
         cell.master.elected(cell.now, cell.wall_ms)
         cell.pump()
         cell.log.extend(leftovers)
@@ -219,6 +229,8 @@ class Schedule(RuleBasedStateMachine):
         """Everything is delivered: every call of a live session is answered."""
         world = self.world
         world.cell.live = True
+        if self.divided:
+            self.divide()
         for _ in range(3):
             for peer in world.peers:
                 if peer.stream is None and not peer.dead:

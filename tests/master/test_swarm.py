@@ -48,6 +48,7 @@ def steps_of(schedule: Schedule, chance: random.Random, paths: list[str]) -> dic
         lambda: schedule.reconnect(peer()): 3,
         lambda: come_back(schedule, chance): 10,
         schedule.lease: 1,
+        schedule.divide: 0.5,
         lambda: schedule.stall(chance.choice([SECOND, 3 * SECOND])): 1,
         lambda: schedule.fail_over(chance.randrange(4), chance.randrange(4)): 1,
     }

@@ -291,6 +291,7 @@ class World:
         self.peers = [Peer(self, name, nonce) for nonce, name in enumerate(names, 1)]
         self.looked_at = 0
         self.last_change: dict[tuple[SessionId, str], CallNumber] = {}
+        self.excused: dict[tuple[SessionId, CallNumber], None] = {}
 
     def settle(self) -> None:
         """Deliver and apply everything until nothing moves."""
@@ -325,12 +326,20 @@ class World:
                     for key, value in peer.cache.items():
                         assert value == _applied(machine, key, value), f"{peer.name} has a stale {key}"
 
+    def excuse(self) -> None:
+        """What is unanswered now may have been refused meanwhile, which leaves no trace: its repeat comes later."""
+        for peer in self.peers:
+            for number in peer.calls:
+                self.excused[peer.session, number] = None
+
     def check_order(self) -> None:
         """Changes of one session to one node, or to one lock, are applied in the order of their numbers."""
         cell = self.cell
         for command, outcome in zip(cell.commands[self.looked_at :], cell.outcomes[self.looked_at :], strict=True):
             body = command.body
             if isinstance(body, Request) and not outcome.void and not outcome.repeated:
+                if (body.session, body.number) in self.excused:
+                    continue
                 for thing in _things(body.action):
                     before = self.last_change.get((body.session, thing), 0)
                     assert before < body.number, f"call {body.number} on {thing} was applied after {before}"
