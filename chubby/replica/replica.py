@@ -122,6 +122,11 @@ class Replica:
         return self._peer.electorate.latest if self._peer.electorate.known else None
 
     @property
+    def acquaintances(self) -> dict[ReplicaId, Member]:
+        """See `Electorate.acquaintances`."""
+        return self._peer.electorate.acquaintances
+
+    @property
     def wake_at(self) -> Instant:
         """When `tick` has something to do at the latest."""
         if self._master is None:
@@ -250,17 +255,16 @@ class Replica:
     def _follow_term(self, now: Instant) -> None:
         """Tell the master's room when an office of ours began or ended."""
         term, master = self._peer.term, self._master
-        if master is None:
+        if master is None or term == self._term:
             return
-        if term != self._term:
-            if self._term != NO_BALLOT:
-                self._changes.clear()
-                self._digest_at = NEVER
-                self._redirect(master, now)
-            if term != NO_BALLOT:
-                self._digest_at = now + self._settings.digest_interval
-                master.elected(now, self._surroundings.wall_ms())
-            self._term = term
+        if self._term != NO_BALLOT:
+            self._changes.clear()
+            self._digest_at = NEVER
+            self._redirect(master, now)
+        if term != NO_BALLOT:
+            self._digest_at = now + self._settings.digest_interval
+            master.elected(now, self._surroundings.wall_ms())
+        self._term = term
 
     def _redirect(self, master: Master, now: Instant) -> None:
         self._told_whereabouts = self._whereabouts()
