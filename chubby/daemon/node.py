@@ -29,7 +29,7 @@ from chubby.daemon.settings import settings_of
 from chubby.daemon.vault import Vault
 from chubby.daemon.worker import DiskWorker, Job
 from chubby.namespace.machine import Machine
-from chubby.paxos.configuration import Configuration, Member
+from chubby.paxos.configuration import Member
 from chubby.paxos.ready import ReadChunk
 from chubby.replica.door import StreamId
 from chubby.replica.links import LinkMessage
@@ -296,7 +296,7 @@ class Node:
         if step.snapshot is not None:
             self._archive.write(step.snapshot)
         if step.configuration is not None:
-            self._readdress(step.configuration)
+            self._readdress()
         if step.moved or step.configuration is not None:
             self._turn_compass()
         if step.halt is not None:
@@ -321,9 +321,9 @@ class Node:
         # On the disk's thread, and without the loop: an append that comes just now finds it under way, the next not.
         self._tending = False
 
-    def _readdress(self, configuration: Configuration) -> None:
+    def _readdress(self) -> None:
         """Follow a change of the members: links first, then what clients are told."""
-        book = {member.replica: member.peer_address for member in configuration.members}
+        book = {replica: member.peer_address for replica, member in self.replica.acquaintances.items()}
         self.mesh.update_addresses(book)
 
     def _turn_compass(self) -> None:

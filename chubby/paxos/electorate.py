@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from chubby.paxos.configuration import Configuration
+from chubby.paxos.configuration import Configuration, Member
 from chubby.types.identity import Incarnation, ReplicaId, Slot
 
 Vote = tuple[ReplicaId, Incarnation]
@@ -37,6 +37,13 @@ class Electorate:
     def since(self) -> Slot:
         """The slot that holds the newest chosen configuration."""
         return self._changes[-1][0]
+
+    @property
+    def acquaintances(self) -> dict[ReplicaId, Member]:
+        """The members of every configuration of the retained log, as the newest of them names each: those that were
+        removed lately too. Whoever missed its removal finds out only if the others still talk to it.
+        """
+        return {member.replica: member for _, configuration in self._changes for member in configuration.members}
 
     def is_member(self, replica: ReplicaId, incarnation: Incarnation) -> bool:
         """Whether the newest configuration names this very incarnation, as a voter or a learner."""

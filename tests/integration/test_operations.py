@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from chubby.daemon.main import EXIT_EXPELLED
 from tests.integration.cells import PATIENCE, SHORT_LEASES, Cell, alive, free_ports, running_cell, wait_for
 from tests.integration.programs import Program, Starter, cli
 
@@ -123,6 +124,22 @@ def test_killed_children_are_reported_and_a_killed_parent_takes_them_along(blank
     wait_for(lambda: len({line for line in started.program.said if "master is replica" in line}) > 1, "another master")
     started.program.signal(signal.SIGKILL)
     wait_for(lambda: not any(map(alive, pids.values())), "the end of all replicas")
+
+
+def test_a_replica_that_was_removed_while_it_was_down_finds_out(tmp_path: Path, start: Starter) -> None:
+    """The others still talk to it, so that it learns what it missed, and ends (DESIGN §3 Membership)."""
+    with running_cell(tmp_path) as cell:
+        master = cell.wait_whole()
+        gone = next(replica for replica in cell.members if replica != master)
+        cell.kill(gone)
+        options = ("--config", str(cell.file), "--timeout", str(PATIENCE))
+        remove = cli(start, "replica", "remove", str(gone), "--yes", *options)
+        assert remove.wait() == 0, remove.said
+        cell.start(gone)
+        ended = cell.processes[gone]
+        wait_for(lambda: ended.poll() is not None, "the end of the removed replica")
+        assert ended.returncode == EXIT_EXPELLED, cell.log(gone)
+        del cell.processes[gone]
 
 
 def test_a_dead_replica_is_replaced_by_one_command(tmp_path: Path, start: Starter) -> None:

@@ -57,6 +57,16 @@ def test_the_old_incarnation_does_not_vote() -> None:
     assert not held.is_voter(3, 103)
 
 
+def test_who_was_removed_stays_known_while_the_log_tells_of_it() -> None:
+    """DESIGN §3 Membership: whoever missed its removal finds out only from those that still talk to it."""
+    electorate = Electorate(4, configuration(1, 2, 3))
+    electorate.chosen(7, configuration(1, 2))
+    electorate.chosen(9, Configuration((member(1), member(2, life=1))))
+    assert electorate.acquaintances == {1: member(1), 2: member(2, life=1), 3: member(3)}
+    electorate.forget_below(8)
+    assert electorate.acquaintances == {1: member(1), 2: member(2, life=1)}
+
+
 def test_a_configuration_governs_from_the_next_slot() -> None:
     """DESIGN §3 Membership: "the new configuration governs from the next slot"."""
     electorate = Electorate(4, configuration(1, 2, 3))
