@@ -122,7 +122,7 @@ class ClientSession:
         return [msgspec.structs.replace(part, path=self._name(part.path)) for part in parts]
 
     def _name(self, path: str) -> str:
-        return Target(self._session.names.asked, path).name
+        return Target(self._session.cell, path).name
 
 
 class KeptNode:

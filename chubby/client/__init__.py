@@ -36,7 +36,8 @@ The shell executes effects and owns what is not pure:
 | `operations`              | every operation of the interface once, for both faces                                 |
 | `names`, `opening`, `sequencer` | what users call nodes; what they may say when opening one; bytes with a meaning |
 | `session`, `handle`, `watch`, `streams`, `ready` | the asyncio face: `chubby.aio.connect`                         |
-| `sync`, `sync_handle`, `sync_events`, `portal` | the synchronous face: `chubby.connect`                           |
+| `sync`, `sync_handle`, `sync_events` | the synchronous face: `chubby.connect`                                     |
+| `seam`, `portal`          | how that face is sewn to the asyncio one; the way to its loop and back                |
 | `recipes`                 | Election, Lock, ServiceRegistry, ConfigWatcher, Barrier, fencing.Guard                |
 
 Invariants, each with a test that fails without it:

@@ -36,10 +36,10 @@ class Handle:
         self.number = number
         self.mode = mode
         self.path = opened.path
-        self.name = session.names.full(opened.path)
+        self.name = session._names.full(opened.path)
         self.created = opened.created
         self.instance = opened.stat.instance
-        self._driver = session.driver
+        self._driver = session._driver
         self._contents_call = GetContentsAndStat(number)
         self._stat_call = GetStat(number)
 
@@ -70,7 +70,7 @@ class Handle:
 
     def open(self, name: str, **options: Unpack[OpenOptions]) -> Ready[Handle]:
         """Open a node relative to this one; everything else as in `Session.open`."""
-        return self.session.open_below(self.path, name, options)
+        return self.session._open_below(self.path, name, options)
 
     # ------------------------------------------------------------------------------------------------------- reads
 
@@ -79,28 +79,28 @@ class Handle:
         known = self._driver.cached(self._contents_call)
         if isinstance(known, Contents):
             return known.contents, known.stat
-        return await self.session.run(operations.get_contents_and_stat(self.number), timeout)
+        return await self.session._run(operations.get_contents_and_stat(self.number), timeout)
 
     async def get_stat(self, *, timeout: float | None = None) -> Stat:
         """The metadata."""
         known = self._driver.cached(self._stat_call)
         if isinstance(known, StatResult):
             return known.stat
-        return await self.session.run(operations.get_stat(self.number), timeout)
+        return await self.session._run(operations.get_stat(self.number), timeout)
 
     async def read_dir(self, *, timeout: float | None = None) -> list[DirEntry]:
         """All children with their metadata, in name order."""
-        return await self.session.run(operations.read_dir(self.number), timeout)
+        return await self.session._run(operations.read_dir(self.number), timeout)
 
     async def read_dir_page(
         self, after: str = "", limit: int = 0, *, timeout: float | None = None
     ) -> tuple[list[DirEntry], bool]:
         """One page of children, those after the name `after`, and whether more follow; limit 0: the greatest page."""
-        return await self.session.run(operations.read_dir_page(self.number, after, limit), timeout)
+        return await self.session._run(operations.read_dir_page(self.number, after, limit), timeout)
 
     async def get_lock_info(self, *, timeout: float | None = None) -> LockInfo:
         """The state of the node's lock as of now; never cached."""
-        return await self.session.run(operations.get_lock_info(self.number), timeout)
+        return await self.session._run(operations.get_lock_info(self.number), timeout)
 
     # ----------------------------------------------------------------------------------------------------- changes
 
@@ -111,19 +111,19 @@ class Handle:
 
         With `generation`, only if the content generation is that one, else GenerationMismatch: compare-and-set.
         """
-        return await self.session.run(operations.set_contents(self.number, contents, generation), timeout)
+        return await self.session._run(operations.set_contents(self.number, contents, generation), timeout)
 
     async def set_acl(self, acl: AclNames, *, generation: int | None = None, timeout: float | None = None) -> Stat:
         """Replace the names of the access-control lists; with `generation`, only if the ACL generation is that one."""
-        return await self.session.run(operations.set_acl(self.number, acl, generation), timeout)
+        return await self.session._run(operations.set_acl(self.number, acl, generation), timeout)
 
     async def set_attributes(self, attributes: dict[str, bytes], *, timeout: float | None = None) -> Stat:
         """Change single attributes; an empty value removes the name."""
-        return await self.session.run(operations.set_attributes(self.number, attributes), timeout)
+        return await self.session._run(operations.set_attributes(self.number, attributes), timeout)
 
     async def delete(self, *, timeout: float | None = None) -> Revision:
         """Delete the node. Raises NotEmpty if it has children."""
-        return await self.session.run(operations.delete(self.number), timeout)
+        return await self.session._run(operations.delete(self.number), timeout)
 
     # -------------------------------------------------------------------------------------------------------- lock
 
@@ -136,29 +136,29 @@ class Handle:
         same; None waits for as long as it takes. `lock_delay` (seconds, at most 60) keeps the lock closed that long if
         this session dies holding it.
         """
-        return await self.session.run(operations.acquire(self.number, mode, True, lock_delay), timeout, patient=True)
+        return await self.session._run(operations.acquire(self.number, mode, True, lock_delay), timeout, patient=True)
 
     async def try_acquire(
         self, mode: LockMode = LockMode.EXCLUSIVE, *, timeout: float | None = None, lock_delay: float = 0.0
     ) -> LockGranted:
         """Take the node's lock if it is free and nobody waits for it, else LockConflict at once."""
-        return await self.session.run(operations.acquire(self.number, mode, False, lock_delay), timeout)
+        return await self.session._run(operations.acquire(self.number, mode, False, lock_delay), timeout)
 
     async def release(self, *, timeout: float | None = None) -> None:
         """Give the lock back. Raises LockNotHeld if this handle does not hold it."""
-        await self.session.run(operations.release(self.number), timeout)
+        await self.session._run(operations.release(self.number), timeout)
 
     async def get_sequencer(self, *, timeout: float | None = None) -> SequencerBytes:
         """The sequencer of the lock held: bytes to send with every request to what the lock protects."""
-        return await self.session.run(operations.get_sequencer(self.number), timeout)
+        return await self.session._run(operations.get_sequencer(self.number), timeout)
 
     async def set_sequencer(self, sequencer: bytes, *, timeout: float | None = None) -> None:
         """Bind a sequencer to the handle: its later calls fail with SequencerInvalid once that is no longer valid."""
-        await self.session.run(operations.set_sequencer(self.number, sequencer), timeout)
+        await self.session._run(operations.set_sequencer(self.number, sequencer), timeout)
 
     async def check_sequencer(self, sequencer: bytes, *, timeout: float | None = None) -> SequencerBytes:
         """What `sequencer` means if its hold period lasts, else SequencerInvalid."""
-        return await self.session.run(operations.check_sequencer(sequencer), timeout)
+        return await self.session._run(operations.check_sequencer(sequencer), timeout)
 
     # ------------------------------------------------------------------------------------------------------ events
 

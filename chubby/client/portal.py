@@ -1,7 +1,9 @@
 """The door from ordinary threads to the one background loop (DESIGN §6 "the synchronous façade complete and small").
 
 All synchronous sessions of a process share one daemon thread with one loop; it starts with the first session and ends
-with the last. A thread that waits can be interrupted (Ctrl-C): what it waited for is then cancelled, on the loop.
+with the last. A thread that waits can be interrupted (Ctrl-C) at any moment: its errand is known to it before the loop
+hears of it, and is given up, on the loop. It waits in slices, because CPython loses a signal that arrives just before
+the thread falls asleep, and because a loop that ended meanwhile answers nobody.
 
 A forked child has no such thread. It is recognised by its process id, and told so instead of being left waiting; what
 runs at its exit leaves the parent's sessions alone.
@@ -16,14 +18,60 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from contextlib import suppress
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from chubby.errors import ForkedProcess
+from chubby.errors import ForkedProcess, SessionExpired
 
 T = TypeVar("T")
 
-_JOIN = 5.0
+SLICE: Final = 0.5
+"""Seconds after which a thread that waits looks up: for a lost signal, for a loop that ended."""
+_JOIN: Final = 5.0
 """Seconds that the last session's close waits for the thread to end."""
+
+
+class Errand(Protocol[T]):
+    """What a thread has done on the loop. Both methods run there, `give_up` never before `begin`, or without it."""
+
+    future: Future[T]
+
+    def begin(self) -> None:
+        """Begin; what comes of it goes to `future`."""
+
+    def give_up(self) -> None:
+        """Nobody waits for it any more: leave nothing behind."""
+
+
+class CoroutineErrand(Generic[T]):
+    """A coroutine, run as a task."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self.future: Future[T] = Future()
+        self._coroutine = coroutine
+        self._task: asyncio.Task[T] | None = None
+
+    def begin(self) -> None:
+        """See `Errand`."""
+        self._task = asyncio.ensure_future(self._coroutine)
+        self._task.add_done_callback(self._done)
+
+    def give_up(self) -> None:
+        """See `Errand`."""
+        self.future.cancel()
+        if self._task is None:
+            self._coroutine.close()
+        else:
+            self._task.cancel()
+
+    def _done(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            self.future.cancel()
+        elif (error := task.exception()) is not None:
+            if not self.future.cancelled():
+                self.future.set_exception(error)
+        elif not self.future.cancelled():
+            self.future.set_result(task.result())
 
 
 class Closable(Protocol):
@@ -73,9 +121,12 @@ class Portal:
             raise RuntimeError("a synchronous call on the loop that would have to carry it out")
 
     def post(self, action: Callable[[], object]) -> None:
-        """Have `action` done on the loop, soon."""
+        """Have `action` done on the loop, soon. Raises SessionExpired if the loop has ended with the last session."""
         self.check()
-        self.loop.call_soon_threadsafe(action)
+        try:
+            self.loop.call_soon_threadsafe(action)
+        except RuntimeError:
+            raise _closed() from None
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run `coroutine` on the loop and wait for it; interrupted, cancel it."""
@@ -84,22 +135,46 @@ class Portal:
         except BaseException:
             coroutine.close()
             raise
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-        return self.wait(future, future.cancel)
+        return self.carry_out(CoroutineErrand(coroutine))
 
-    def wait(self, future: Future[T], give_up: Callable[[], object]) -> T:
-        """Wait for `future`; interrupted, have `give_up` called and raise the interruption."""
+    def carry_out(self, errand: Errand[T]) -> T:
+        """Have `errand` done on the loop and wait for it; interrupted, have it given up and raise the interruption.
+
+        Raises SessionExpired if the loop has ended with the last session.
+        """
+        self.check()
         try:
-            return future.result()
-        except BaseException:
-            if not future.done():
-                give_up()
+            self.post(errand.begin)
+            return self._wait(errand.future)
+        except SessionExpired:
+            if self.loop.is_closed():
+                with suppress(RuntimeError):  # its task, if any, has ended with the loop
+                    errand.give_up()
             raise
+        except BaseException:
+            if not errand.future.done():
+                with suppress(SessionExpired):
+                    self.post(errand.give_up)
+            raise
+
+    def _wait(self, future: Future[T]) -> T:
+        while True:
+            try:
+                return future.result(SLICE)
+            except TimeoutError:
+                if future.done():
+                    return future.result()
+                if self.loop.is_closed():
+                    raise _closed() from None
 
     def end(self) -> None:
         """Stop the loop and wait for its thread."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_JOIN)
+
+
+def _closed() -> SessionExpired:
+    return SessionExpired("the session was closed by its owner")
 
 
 class _Registry:

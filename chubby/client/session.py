@@ -54,9 +54,12 @@ class Session:
     EXPIRED (all is lost, every later call raises SessionExpired).
     """
 
+    call_timeout: float | None = None
+    """Seconds that a call has which names no `timeout`; None: until it is answered or the session is lost."""
+
     def __init__(self, driver: Driver, names: Names, call_timeout: float | None) -> None:
-        self.driver = driver
-        self.names = names
+        self._driver = driver
+        self._names = names
         self.call_timeout = call_timeout
         self._listeners: list[Mailbox[SessionState]] = []
 
@@ -76,35 +79,35 @@ class Session:
     @property
     def id(self) -> SessionId:
         """The number of the session in its cell."""
-        return self.driver.core.identity.session
+        return self._driver.core.identity.session
 
     @property
     def cell(self) -> str:
         """The name of the cell."""
-        return self.names.cell
+        return self._names.cell
 
     @property
     def state(self) -> SessionState:
         """Where the session stands, as of its last news."""
-        return self.driver.core.state
+        return self._driver.core.state
 
     @property
     def certain(self) -> bool:
         """Whether the session lease lasts by our own clock, now: then every lock of the session is still held."""
-        return self.driver.core.certain(self.driver.clock())
+        return self._driver.core.certain(self._driver.clock())
 
     def statistics(self) -> Statistics:
         """A picture of now."""
-        return self.driver.core.statistics(self.driver.clock())
+        return self._driver.core.statistics(self._driver.clock())
 
     def states(self) -> EventStream[SessionState]:
         """The states the session goes through, the present one first: `async for state in session.states()`."""
-        return EventStream(self.driver.listen())
+        return EventStream(self._driver.listen())
 
     def on_state(self, callback: Callable[[SessionState], object]) -> Callable[[], None]:
         """Have `callback` called with the present and each new state, in the callback thread; gives what ends that."""
-        mailbox = self.driver.listen()
-        undo = self.driver.worker.deliver(mailbox, callback)
+        mailbox = self._driver.listen()
+        undo = self._driver.worker.deliver(mailbox, callback)
         self._listeners.append(mailbox)
 
         def end() -> None:
@@ -116,18 +119,18 @@ class Session:
 
     async def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """End the session: locks are released, ephemeral nodes deleted. The cell has `timeout` seconds to take note."""
-        self.driver.check_process()
-        await self.driver.close(timeout)
+        self._driver.check_process()
+        await self._driver.close(timeout)
 
     # ------------------------------------------------------------------------------------------------------- calls
 
-    async def run(self, steps: Steps[T], timeout: float | None = None, patient: bool = False) -> T:
+    async def _run(self, steps: Steps[T], timeout: float | None = None, patient: bool = False) -> T:
         """Run one operation, each of its calls within `timeout` seconds.
 
         None: the session's `call_timeout`, or for ever if the operation is `patient` by nature.
         """
         limit = self.call_timeout if timeout is None and not patient else timeout
-        driver = self.driver
+        driver = self._driver
         try:
             call = next(steps)
             while True:
@@ -149,20 +152,20 @@ class Session:
 
         Raises NoNode if the node, or the parent of one to be made, is not there; PermissionDenied; NodeExists.
         """
-        return self.open_below(self.names.base, name, options)
+        return self._open_below(self._names.base, name, options)
 
-    def open_below(self, base: str, name: str, options: OpenOptions) -> Opening:
+    def _open_below(self, base: str, name: str, options: OpenOptions) -> Opening:
         """The same, relative to the path `base`."""
-        return Ready(lambda: self._open(self.names.path(name, base), options))
+        return Ready(lambda: self._open(self._names.path(name, base), options))
 
     async def _open(self, path: str, options: OpenOptions) -> Handle:
-        driver = self.driver
+        driver = self._driver
         driver.check_process()
         call = open_call(driver.core.desk.handles.fresh_number(), path, options)
         if call.events:
             driver.handle_mail[call.handle] = event_mailbox(path, handle=call.handle)
         try:
-            opened = await self.run(operations.open_node(call), options.get("timeout"))
+            opened = await self._run(operations.open_node(call), options.get("timeout"))
         except BaseException:
             driver.handle_mail.pop(call.handle, None)
             raise
@@ -180,7 +183,7 @@ class Session:
 
         Raises why, if an operation of that branch failed: then nothing changed.
         """
-        return await self.run(operations.transaction(self.names, guards, then, otherwise), timeout)
+        return await self._run(operations.transaction(self._names, guards, then, otherwise), timeout)
 
     def watch(
         self,
@@ -197,12 +200,12 @@ class Session:
         return Ready(lambda: self._watch(name, recursive, since_revision, timeout))
 
     async def _watch(self, name: str, recursive: bool, since: Revision | None, timeout: float | None) -> Watch:
-        driver, path = self.driver, self.names.path(name)
+        driver, path = self._driver, self._names.path(name)
         driver.check_process()
         number = driver.core.desk.subscriptions.fresh_number()
         mailbox = driver.watch_mail[number] = event_mailbox(path, watch=number)
         try:
-            revision = await self.run(operations.watch(WatchCall(number, path, recursive, since)), timeout)
+            revision = await self._run(operations.watch(WatchCall(number, path, recursive, since)), timeout)
         except BaseException:
             driver.watch_mail.pop(number, None)
             raise
@@ -210,34 +213,34 @@ class Session:
 
     async def check_sequencer(self, sequencer: bytes, *, timeout: float | None = None) -> SequencerBytes:
         """What `sequencer` means if its hold period lasts, else SequencerInvalid."""
-        return await self.run(operations.check_sequencer(sequencer), timeout)
+        return await self._run(operations.check_sequencer(sequencer), timeout)
 
     # ------------------------------------------------------------------------------------------------ for operators
 
     async def locks(self, *, timeout: float | None = None) -> list[LockInfo]:
         """All locks that are held, delayed or waited for, in path order."""
-        return await self.run(operations.list_locks(), timeout)
+        return await self._run(operations.list_locks(), timeout)
 
     async def sessions(self, *, timeout: float | None = None) -> list[SessionInfo]:
         """All sessions of the cell."""
-        return await self.run(operations.list_sessions(), timeout)
+        return await self._run(operations.list_sessions(), timeout)
 
     async def status(self, address: str | None = None) -> CellStatus:
         """A replica's view of the cell: the master's, if one is known, or that of the replica at `address`."""
-        self.driver.check_process()
-        locator = self.driver.locator
+        self._driver.check_process()
+        locator = self._driver.locator
         asked = [address] if address else [locator.address, *locator.addresses]
         trouble: list[str] = []
         for replica in dict.fromkeys(filter(None, asked)):
             try:
-                return await self.driver.network.status(replica)
+                return await self._driver.network.status(replica)
             except ChubbyError as error:
                 trouble.append(f"{replica}: {error}")
         raise NoQuorum(f"no replica of cell {self.cell} answers: " + "; ".join(trouble))
 
     async def step_down(self, successor: ReplicaId = 0, *, timeout: float | None = None) -> None:
         """Have the master hand over in good order, to `successor` if that replica is fit."""
-        await self.run(operations.step_down(successor), timeout)
+        await self._run(operations.step_down(successor), timeout)
 
     async def change_members(
         self,
@@ -250,7 +253,7 @@ class Session:
     ) -> None:
         """Add, remove or replace one replica. Raises MembershipRefused where that would endanger the quorum."""
         call = ChangeMembers(action, replica, peer_address, client_address)
-        await self.run(operations.change_members(call), timeout)
+        await self._run(operations.change_members(call), timeout)
 
 
 def connect(

@@ -24,10 +24,9 @@ class Watch(EventStream[Event]):
         self, driver: Driver, number: WatchNumber, path: str, revision: Revision, mailbox: Mailbox[Event]
     ) -> None:
         super().__init__(mailbox)
-        self.number = number
+        self._number = number
         self.path = path
         self.revision = revision
-        self.mailbox = mailbox
         self._driver = driver
 
     async def __aenter__(self) -> Watch:
@@ -40,13 +39,18 @@ class Watch(EventStream[Event]):
 
     def on_event(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Have `callback` called with each event, in a thread of its own and in order; gives what ends that."""
-        return self._driver.worker.deliver(self.mailbox, callback)
+        return self._driver.worker.deliver(self._mailbox, callback)
+
+    def _drop_waiting(self) -> None:
+        """Forget what has come and was not taken: for who reads the state next, and needs no history of it."""
+        while self._mailbox.take() is not None:
+            pass
 
     async def close(self) -> None:
         """End the watch. Idempotent, harmless once the session is lost."""
         self._driver.check_process()
-        if self._driver.watch_mail.pop(self.number, None) is None:
+        if self._driver.watch_mail.pop(self._number, None) is None:
             return
-        self.mailbox.close()
+        self._mailbox.close()
         if not self._driver.core.state.final:
-            await self._driver.call(Unwatch(self._driver.core.desk.subscriptions.number_of(self.number)))
+            await self._driver.call(Unwatch(self._driver.core.desk.subscriptions.number_of(self._number)))

@@ -70,7 +70,7 @@ class TestBarrier:
             entered.append(index)
 
         tasks = [asyncio.ensure_future(enter(index, await another())) for index in range(2)]
-        await until(lambda: len(session.driver.core.desk.flights) == 0)
+        await until(lambda: len(session._driver.core.desk.flights) == 0)
         directory = await session.open("/barrier", create=True)
         async with asyncio.timeout(30):
             while len(await directory.read_dir()) < 2:

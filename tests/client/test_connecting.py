@@ -68,9 +68,9 @@ class TestConnecting:
         await session.close(timeout=0.05)
         before = len(network.asked), len(network.connected_to)
         loop = asyncio.get_running_loop()
-        session.driver.clock = lambda: boot_clock() + 10**12
+        session._driver.clock = lambda: boot_clock() + 10**12
         await handle.close()
-        assert session.driver._timer is None and session.driver.core.gone
+        assert session._driver._timer is None and session._driver.core.gone
         for _ in range(5):
             await asyncio.sleep(0)
         assert (len(network.asked), len(network.connected_to)) == before

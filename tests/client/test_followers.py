@@ -39,7 +39,7 @@ async def another(cell: FakeCell) -> AsyncIterator[Another]:
 
 async def down(session: aio.Session) -> None:
     """The session's network fails for good."""
-    network = session.driver.network
+    network = session._driver.network
     assert isinstance(network, FakeNetwork)
     network.up = False
 

@@ -109,6 +109,55 @@ def test_a_child_that_ends_normally_does_not_hang_and_harms_nobody(address: str)
     )
 
 
+def test_a_child_may_leave_what_its_parent_entered(address: str) -> None:
+    """It uses the session, is told in plain words, and ends by `sys.exit` through all the `with` blocks around it.
+
+    Its exit code is its own; the parent goes on with its locks held and its nodes there.
+    """
+    said = run(
+        """
+        session.close()
+        def child_of(level):
+            child = os.fork()
+            if child == 0:
+                os.write(1, refused(level).encode() + b"\\n")
+                sys.exit(23)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 23
+
+        with chubby.connect("/ls/local", addresses=[sys.argv[1]]) as session:
+            session.open("/services", create=True).close()
+            registry = chubby.ServiceRegistry(session, "/services")
+            with (
+                session.open("/h", create=True) as handle,
+                session.watch("/h") as watch,
+                chubby.Lock(session, "/lock") as held,
+                chubby.Election(session, "/leader", b"parent") as leadership,
+                chubby.Barrier(session, "/barrier", "parent", 1),
+                chubby.ConfigWatcher(session, "/h") as watcher,
+                registry.register("web", "parent", "x:1") as registration,
+            ):
+                for use in (
+                    lambda: handle.set_contents(b"child"), lambda: next(watch), held.handle.get_lock_info,
+                    lambda: leadership.announce(b"child"), watcher.read, lambda: registration.update({}),
+                    lambda: session.transaction(), session.locks,
+                ):
+                    child_of(use)
+                held.ensure()
+                leadership.announce(b"still the parent")
+                assert session.check_sequencer(held.sequencer).token == held.token
+                assert [each.name for each in registry.instances("web")] == ["parent"]
+                assert next(watcher) == b""
+                handle.set_contents(b"after")
+                assert next(watch).path == "/h"
+                assert next(watcher) == b"after"
+        """,
+        address,
+    )
+    texts = said.splitlines()
+    assert len(texts) == 8
+    assert set(texts) == {texts[0]} and "this is a fork of it: open a session of your own" in texts[0]
+
+
 def test_connecting_in_a_child_of_a_process_that_uses_grpc_is_refused(address: str) -> None:
     """It would hang: gRPC's threads do not survive a fork."""
     said = run(

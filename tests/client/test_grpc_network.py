@@ -217,7 +217,7 @@ class TestSessions:
             second.door.announce()
             await handle.set_contents(b"after", timeout=30)
             assert (await handle.get_sequencer()).token == token
-            assert session.driver.locator.address == second.door.address
+            assert session._driver.locator.address == second.door.address
         await second.stop()
 
     async def test_nobody_there(self) -> None:

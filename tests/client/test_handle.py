@@ -256,7 +256,7 @@ class TestEnds:
         watcher = await session.open("/a", events={EventMask.CONTENTS_MODIFIED, EventMask.HANDLE_INVALID})
         await other.set_contents(b"1")
         await other.set_contents(b"2")
-        await until(lambda: len(session.driver.handle_mail[watcher.number]) == 2)
+        await until(lambda: len(session._driver.handle_mail[watcher.number]) == 2)
         seen: list[EventKind] = []
         watcher.on_event(lambda event: seen.append(event.kind))
         await other.delete()

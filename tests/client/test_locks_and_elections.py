@@ -48,7 +48,7 @@ def waiters(cell: FakeCell, path: str) -> int:
 
 async def down(session: aio.Session) -> None:
     """The session's network fails for good."""
-    network = session.driver.network
+    network = session._driver.network
     assert isinstance(network, FakeNetwork)
     network.up = False
 

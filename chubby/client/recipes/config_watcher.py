@@ -9,6 +9,8 @@ Error handling
 - *Fail-over, lost connection*: nothing to do. The watch is resumed; changes made meanwhile are told, or RESYNC is, and
   in either case the value is read anew.
 - *Jeopardy*: reads wait. The last value seen remains the best one knows.
+- *A reading that fails* (no master within the session's `call_timeout`) or is cancelled: the iteration raises, and may
+  be gone on with: the change that it was to tell of is read then.
 - *Session lost*: the iteration raises SessionExpired. Go on with the last value, and follow again with a new session.
 - *Undecodable value*: `decode` raising ends the iteration with that error; decode defensively, a bad write must not
   take the readers down.
@@ -21,6 +23,7 @@ from types import TracebackType
 from typing import Generic, TypeVar, cast, overload
 
 from chubby.client.handle import Handle
+from chubby.client.seam import step
 from chubby.client.session import Session
 from chubby.client.sync import Session as SyncSession
 from chubby.client.watch import Watch
@@ -48,6 +51,8 @@ class AsyncConfigWatcher(AsyncIterator[T | None], Generic[T]):
         self._decode = cast("Callable[[bytes], T]", decode or bytes)
         self._handle: Handle | None = None
         self._watch: Watch | None = None
+        self._unread = True
+        self._told = False
         self._seen: bytes | None = None
 
     async def read(self) -> T | None:
@@ -77,25 +82,25 @@ class AsyncConfigWatcher(AsyncIterator[T | None], Generic[T]):
     async def __anext__(self) -> T | None:
         if self._watch is None:
             self._watch = await self._session.watch(self.name)
-            self._seen = await self._contents()
-        else:
-            await self._next_change(self._watch)
-        return None if self._seen is None else self._decode(self._seen)
-
-    async def _next_change(self, watch: Watch) -> None:
-        """Wait until the content is another one than was last seen."""
         while True:
-            await watch.__anext__()
-            while watch.mailbox.take() is not None:
-                pass  # one reading answers for all that is known to have happened before it
+            await self._news(self._watch)
             contents = await self._contents()
-            if contents != self._seen:
-                self._seen = contents
-                return
+            self._unread = False
+            if not self._told or contents != self._seen:
+                self._told, self._seen = True, contents
+                return None if contents is None else self._decode(contents)
+
+    async def _news(self, watch: Watch) -> None:
+        """Wait for a change, unless there was one that no reading has answered yet: the last may have failed."""
+        if not self._unread:
+            await anext(watch)
+            self._unread = True
+        watch._drop_waiting()  # one reading answers for all that is known to have happened before it
 
     async def close(self) -> None:
         """Stop following. Idempotent."""
         watch, self._watch = self._watch, None
+        self._unread, self._told = True, False
         if watch is not None:
             await watch.close()
         await self._let_go()
@@ -120,22 +125,24 @@ class ConfigWatcher(Iterator[T | None], Generic[T]):
 
     def __init__(self, session: SyncSession, name: str, decode: Callable[[bytes], T] | None = None) -> None:
         self.name = name
-        self._session = session
+        self._seam = session._seam
         function = cast("Callable[[bytes], T]", decode or bytes)
-        self._watcher: AsyncConfigWatcher[T] = AsyncConfigWatcher(session.asynchronous, name, function)
-        self._values = session.iterate(self._watcher)
+        self._watcher: AsyncConfigWatcher[T] = AsyncConfigWatcher(self._seam.session, name, function)
 
     def read(self) -> T | None:
         """The value as of now, from the cache when it can; None if the node is not there."""
-        return self._session.wait_for(self._watcher.read())
+        return self._seam.wait_for(self._watcher.read())
 
     def __next__(self) -> T | None:
-        return next(self._values)
+        found = self._seam.wait_for(step(self._watcher))
+        if not found:
+            raise StopIteration
+        return found[0]
 
     def close(self) -> None:
         """Stop following. Idempotent."""
-        if not self._session.closed:
-            self._session.wait_for(self._watcher.close())
+        if not self._seam.closed:
+            self._seam.wait_for(self._watcher.close())
 
     def __enter__(self) -> ConfigWatcher[T]:
         return self
@@ -143,4 +150,5 @@ class ConfigWatcher(Iterator[T | None], Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if self._seam.ours:
+            self.close()

@@ -17,25 +17,25 @@ Error handling
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from types import TracebackType
 
+from chubby.client.handle import Handle
 from chubby.client.recipes.config_watcher import AsyncConfigWatcher
 from chubby.client.recipes.lock import Held
 from chubby.client.session import Session
 from chubby.client.sync import Session as SyncSession
+from chubby.client.sync_handle import Handle as SyncHandle
 from chubby.errors import ChubbyError, LockNotHeld, SessionExpired
 from chubby.types.events import EventKind, EventMask
-from chubby.types.identity import Token
 from chubby.types.transaction import TokenIs, Write
 
 RESIGN = 2.0
 """Seconds that a resigning leader tries to empty the file."""
 
 
-class AsyncLeadership(Held):
+class AsyncLeadership(Held[Handle]):
     """Being the leader. `token`, `sequencer`, `certain`, `ensure()` as of any held lock."""
 
     async def lost(self) -> str:
@@ -109,43 +109,21 @@ class AsyncElection:
         await self.resign()
 
 
-class Leadership:
-    """Being the leader, for ordinary threads."""
+class Leadership(Held[SyncHandle]):
+    """Being the leader, for ordinary threads. `token`, `sequencer`, `certain`, `ensure()` as of any held lock."""
 
     def __init__(self, session: SyncSession, leadership: AsyncLeadership) -> None:
-        self.sequencer = leadership.sequencer
-        self._session = session
+        super().__init__(session, SyncHandle(session, leadership.handle), leadership.sequencer)
+        self._seam = session._seam
         self._leadership = leadership
-
-    @property
-    def token(self) -> Token:
-        """The fencing number of this leadership."""
-        return self._leadership.token
-
-    @property
-    def certain(self) -> bool:
-        """Whether we are the leader for certain, now, by our own clock."""
-        return self._leadership.certain
-
-    def ensure(self) -> None:
-        """Raise SessionExpired unless we are the leader for certain, now."""
-        self._leadership.ensure()
 
     def lost(self, timeout: float | None = None) -> str | None:
         """Wait until the leadership is over for good; why. None if it lasts longer than `timeout` seconds."""
+        return self._seam.wait_within(self._leadership.lost, timeout)
 
-        async def wait() -> str | None:
-            try:
-                async with asyncio.timeout(timeout):
-                    return await self._leadership.lost()
-            except TimeoutError:
-                return None
-
-        return self._session.wait_for(wait())
-
-    def announce(self, value: bytes) -> None:
-        """Write who the leader is, as the leader: LockNotHeld if we are it no more."""
-        self._session.wait_for(self._leadership.announce(value))
+    def announce(self, value: bytes, *, timeout: float | None = None) -> None:
+        """Write who the leader is, as the leader: LockNotHeld if we are it no more, and nothing is overwritten."""
+        self._seam.wait_for(self._leadership.announce(value, timeout=timeout))
 
 
 class Election:
@@ -154,24 +132,25 @@ class Election:
     def __init__(self, session: SyncSession, name: str, value: bytes = b"", *, lock_delay: float = 0.0) -> None:
         self.name = name
         self._session = session
-        self._election = AsyncElection(session.asynchronous, name, value, lock_delay=lock_delay)
+        self._seam = session._seam
+        self._election = AsyncElection(self._seam.session, name, value, lock_delay=lock_delay)
 
     def campaign(self, timeout: float | None = None) -> Leadership:
         """Wait to be elected, then announce our value. Raises DeadlineExceeded after `timeout` seconds in line."""
-        return Leadership(self._session, self._session.wait_for(self._election.campaign(timeout)))
+        return Leadership(self._session, self._seam.wait_for(self._election.campaign(timeout)))
 
     def resign(self) -> None:
         """Stop being the leader. Never fails."""
-        if not self._session.closed:
-            self._session.wait_for(self._election.resign())
+        if not self._seam.closed:
+            self._seam.wait_for(self._election.resign())
 
     def leader(self) -> bytes:
         """Who announced itself last; empty: nobody, or it resigned."""
-        return self._session.wait_for(self._election.leader())
+        return self._seam.wait_for(self._election.leader())
 
     def leaders(self) -> Iterator[bytes]:
         """Who leads now, and each successor: `for value in election.leaders()`. Empty while nobody does."""
-        return self._session.iterate(self._election.leaders())
+        return self._seam.iterate(self._election.leaders())
 
     def __enter__(self) -> Leadership:
         return self.campaign()
@@ -179,4 +158,5 @@ class Election:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.resign()
+        if self._seam.ours:
+            self.resign()

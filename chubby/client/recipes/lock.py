@@ -17,21 +17,29 @@ Error handling
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from chubby.client.handle import Handle
 from chubby.client.sequencer import SequencerBytes
 from chubby.client.session import Session
 from chubby.client.sync import Session as SyncSession
+from chubby.client.sync_handle import Handle as SyncHandle
 from chubby.errors import SessionExpired
 from chubby.types.identity import Token
 from chubby.types.nodes import LockMode
 
+H = TypeVar("H", Handle, SyncHandle)
+"""A handle, of either face."""
 
-class Held:
-    """A lock that is held. `token` grows with each hold period; `sequencer` proves this one to others."""
 
-    def __init__(self, session: Session, handle: Handle, sequencer: SequencerBytes) -> None:
-        self.handle = handle
+class Held(Generic[H]):
+    """A lock that is held. `token` grows with each hold period; `sequencer` proves this one to others.
+
+    `handle` is the one that holds it.
+    """
+
+    def __init__(self, session: Session | SyncSession, handle: H, sequencer: SequencerBytes) -> None:
+        self.handle: H = handle
         self.sequencer = sequencer
         self._session = session
 
@@ -75,7 +83,7 @@ class AsyncLock:
         self._lock_delay = lock_delay
         self._handle: Handle | None = None
 
-    async def acquire(self) -> Held:
+    async def acquire(self) -> Held[Handle]:
         """Wait for the lock and take it. The node is made if need be; its parent must exist."""
         assert self._handle is None, "this lock is held already; it is not reentrant"
         handle = await self._session.open(self.name, create=True)
@@ -94,7 +102,7 @@ class AsyncLock:
         if handle is not None:
             await handle.close()
 
-    async def __aenter__(self) -> Held:
+    async def __aenter__(self) -> Held[Handle]:
         return await self.acquire()
 
     async def __aexit__(
@@ -117,21 +125,24 @@ class Lock:
     ) -> None:
         self.name = name
         self._session = session
-        self._lock = AsyncLock(session.asynchronous, name, mode=mode, timeout=timeout, lock_delay=lock_delay)
+        self._seam = session._seam
+        self._lock = AsyncLock(self._seam.session, name, mode=mode, timeout=timeout, lock_delay=lock_delay)
 
-    def acquire(self) -> Held:
+    def acquire(self) -> Held[SyncHandle]:
         """Wait for the lock and take it. The node is made if need be; its parent must exist."""
-        return self._session.wait_for(self._lock.acquire())
+        held = self._seam.wait_for(self._lock.acquire())
+        return Held(self._session, SyncHandle(self._session, held.handle), held.sequencer)
 
     def release(self) -> None:
         """Give the lock back. Never fails: what is lost already is let go too."""
-        if not self._session.closed:
-            self._session.wait_for(self._lock.release())
+        if not self._seam.closed:
+            self._seam.wait_for(self._lock.release())
 
-    def __enter__(self) -> Held:
+    def __enter__(self) -> Held[SyncHandle]:
         return self.acquire()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        if self._seam.ours:
+            self.release()

@@ -24,6 +24,7 @@ import msgspec
 from chubby.client.handle import Handle
 from chubby.client.session import Session
 from chubby.client.sync import Session as SyncSession
+from chubby.client.sync_handle import Handle as SyncHandle
 from chubby.errors import NoNode, SessionExpired
 from chubby.types.calls import Mode
 from chubby.types.events import EventKind, EventMask
@@ -99,8 +100,12 @@ class AsyncServiceRegistry:
         finally:
             await directory.close()
         if not handle.created:
-            await handle.set_attributes(said)
-            await handle.set_contents(address.encode())
+            try:
+                await handle.set_attributes(said)
+                await handle.set_contents(address.encode())
+            except BaseException:
+                await handle.close()  # nobody else would, and it keeps the entry alive
+                raise
         return AsyncRegistration(handle, Instance(name, address, said))
 
     async def _directory(self, service: str) -> Handle:
@@ -121,8 +126,7 @@ class AsyncServiceRegistry:
             seen = await self.instances(service)
             yield seen
             async for _ in watch:
-                while watch.mailbox.take() is not None:
-                    pass  # one listing answers for all that is known to have happened before it
+                watch._drop_waiting()  # one listing answers for all that is known to have happened before it
                 found = await self.instances(service)
                 if found != seen:
                     seen = found
@@ -131,7 +135,7 @@ class AsyncServiceRegistry:
 
 def _instances(entries: list[DirEntry]) -> list[Instance]:
     return [
-        Instance(entry.name, entry.stat.attributes[_ADDRESS].decode(), entry.stat.attributes)
+        Instance(entry.name, entry.stat.attributes[_ADDRESS].decode(errors="replace"), entry.stat.attributes)
         for entry in entries
         if _ADDRESS in entry.stat.attributes
     ]
@@ -141,18 +145,23 @@ class Registration:
     """An entry of one's own, for ordinary threads."""
 
     def __init__(self, session: SyncSession, registration: AsyncRegistration) -> None:
+        self.handle = SyncHandle(session, registration.handle)
         self.instance = registration.instance
-        self._session = session
+        self._seam = session._seam
         self._registration = registration
+
+    def lost(self, timeout: float | None = None) -> str | None:
+        """Wait until the entry is gone for good; why. None if it lasts longer than `timeout` seconds."""
+        return self._seam.wait_within(self._registration.lost, timeout)
 
     def update(self, attributes: Mapping[str, bytes]) -> None:
         """Change single attributes; an empty value removes the name."""
-        self._session.wait_for(self._registration.update(attributes))
+        self._seam.wait_for(self._registration.update(attributes))
 
     def close(self) -> None:
         """Take the entry back. Never fails."""
-        if not self._session.closed:
-            self._session.wait_for(self._registration.close())
+        if not self._seam.closed:
+            self._seam.wait_for(self._registration.close())
 
     def __enter__(self) -> Registration:
         return self
@@ -160,7 +169,8 @@ class Registration:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if self._seam.ours:
+            self.close()
 
 
 class ServiceRegistry:
@@ -169,19 +179,20 @@ class ServiceRegistry:
     def __init__(self, session: SyncSession, root: str) -> None:
         self.root = root
         self._session = session
-        self._registry = AsyncServiceRegistry(session.asynchronous, root)
+        self._seam = session._seam
+        self._registry = AsyncServiceRegistry(self._seam.session, root)
 
     def register(
         self, service: str, name: str, address: str, attributes: Mapping[str, bytes] | None = None
     ) -> Registration:
         """Enter an instance; it is visible when this returns."""
-        made = self._session.wait_for(self._registry.register(service, name, address, attributes))
+        made = self._seam.wait_for(self._registry.register(service, name, address, attributes))
         return Registration(self._session, made)
 
     def instances(self, service: str) -> list[Instance]:
         """Who is there, in name order."""
-        return self._session.wait_for(self._registry.instances(service))
+        return self._seam.wait_for(self._registry.instances(service))
 
     def follow(self, service: str) -> Iterator[list[Instance]]:
         """Who is there now, and again whenever that changes: `for instances in registry.follow("web")`."""
-        return self._session.iterate(self._registry.follow(service))
+        return self._seam.iterate(self._registry.follow(service))
