@@ -12,6 +12,7 @@
 | `loading`  | a machine out of a snapshot, on a thread of its own                              |
 | `door`     | what front ends see                                                              |
 | `compass`  | who is master, for those who follow                                              |
+| `gazette`  | what strangers did at the doors, in few lines                                    |
 | `clock`    | the one clock                                                                    |
 
 There is no lock beyond the disk thread's queue: the loop owns the core, the disk's thread owns the files, and they

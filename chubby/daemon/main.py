@@ -1,8 +1,7 @@
 """`chubbyd`: one replica of a cell, in the foreground.
 
-Exit codes: 0 stopped as asked; 64 wrong usage; 74 the disk refused or the data directory is not ours; 75 the replica
-was expelled from its cell; 78 wrong
-configuration; 70 a bug.
+Exit codes: 0 stopped as asked; 64 wrong usage; 70 a bug; 74 the disk refused or the data directory is not ours; 75 the
+replica was expelled from its cell; 78 wrong configuration.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import uvloop
@@ -31,13 +31,30 @@ SWITCH_INTERVAL = 0.0005
 times that).
 """
 
+EXIT_USAGE = 64
 EXIT_BUG = 70
 EXIT_STORAGE = 74
 EXIT_EXPELLED = 75
 EXIT_CONFIG = 78
 
 
-@click.command()
+class _WrongUsage(click.UsageError):
+    exit_code = EXIT_USAGE
+
+
+class _Daemon(click.Command):
+    """Ends with `EXIT_USAGE` when it is called wrongly."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _WrongUsage(error.format_message(), error.ctx) from None
+
+
+@click.command(cls=_Daemon)
 @click.version_option(__version__)
 @click.option(
     "--config",

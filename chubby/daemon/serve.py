@@ -19,6 +19,7 @@ from typing import TypeVar
 from chubby.config.cell import CellConfig
 from chubby.daemon.door import NodeDoor
 from chubby.daemon.founding import fresh_number, learn_cell
+from chubby.daemon.gazette import Gazette
 from chubby.daemon.loading import Abandoned, Loader
 from chubby.daemon.node import Ending, Node
 from chubby.errors import CorruptData
@@ -124,6 +125,7 @@ class Service:
         front_end = NativeFrontend(NodeDoor(node))
         gc.collect()
         gc.freeze()  # what was loaded stays: the collector need not look at it again
+        gazette = asyncio.ensure_future(Gazette(node.mesh.tidings, front_end.statistics).run())
         try:
             await node.start()
             await front_end.start(node.member.client_address)
@@ -140,6 +142,8 @@ class Service:
                 await front_end.stop(FRONT_END_GRACE)
             finally:
                 await node.stop()
+                gazette.cancel()
+                await asyncio.wait((gazette,))
 
     async def _until_ended(self, node: Node) -> Ending:
         stopping = asyncio.ensure_future(self._stop.wait())

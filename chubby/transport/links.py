@@ -79,7 +79,8 @@ class Link(asyncio.Protocol):
     @property
     def peer_name(self) -> str:
         """Where the connection comes from, for the operator."""
-        return "nowhere" if self._transport is None else str(self._transport.get_extra_info("peername"))
+        name = None if self._transport is None else self._transport.get_extra_info("peername")
+        return "nowhere" if not name else f"{name[0]}:{name[1]}"
 
     def write(self, frames: Sequence[bytes]) -> None:
         """Write frames of messages, all at once."""

@@ -19,7 +19,7 @@ from chubby.transport.greetings import Hello, Reason
 from chubby.transport.listener import Listener
 from chubby.transport.settings import Limits, Timing, Tls
 from chubby.transport.sockets import listen
-from chubby.transport.statistics import MeshStatistics
+from chubby.transport.statistics import MeshStatistics, Tidings
 from chubby.transport.surroundings import Authenticate, Surroundings
 from chubby.types.identity import CellId, ReplicaId
 from chubby.types.time import Instant
@@ -197,6 +197,10 @@ class Mesh(Generic[M]):
             oversized=ledger.oversized,
             unaddressed=ledger.unaddressed,
         )
+
+    def tidings(self) -> tuple[Tidings, ...]:
+        """Links that ended since the last call and are in no line of the log: whoever asks writes them there."""
+        return self._surroundings.ledger.tidings()
 
     # ------------------------------------------------------------------------------------------------------ inside
 

@@ -80,11 +80,24 @@ class MeshStatistics(msgspec.Struct, frozen=True):
         raise KeyError(replica)
 
 
+class Tidings(msgspec.Struct, frozen=True):
+    """Links that ended for `reason` and had no line in the log of their own: how many since they were last asked for.
+
+    `by_peer` tells whose reason it was, `total` how many of the kind there were since the start.
+    """
+
+    reason: Reason
+    by_peer: bool
+    count: int
+    total: int
+
+
 class Ledger:
     """The tallies of the mesh as a whole."""
 
     def __init__(self) -> None:
         """All zero."""
+        self._untold: dict[tuple[Reason, bool], int] = {}
         self.refused: Counter[Reason] = Counter()
         self.dismissed: Counter[Reason] = Counter()
         self.accepted = 0
@@ -95,14 +108,30 @@ class Ledger:
     def part(self, reason: Reason, by_peer: bool) -> bool:
         """Count a link that ended, unless it ended as links do.
 
-        Returns whether that is worth a line in the log: the 1st, 2nd, 4th, 8th ... of its kind is, so that ten thousand
-        strangers make fourteen lines.
+        Returns whether that is worth a line in the log of its own: the first of its kind is, and those after it are in
+        the next `tidings`, so that nobody fills the log by connecting.
         """
         if reason in _ORDINARY:
             return False
-        counter = self.dismissed if by_peer else self.refused
-        counter[reason] += 1
-        return counter[reason].bit_count() == 1
+        self._counter(by_peer)[reason] += 1
+        kind = (reason, by_peer)
+        if kind in self._untold:
+            self._untold[kind] += 1
+            return False
+        self._untold[kind] = 0
+        return True
+
+    def tidings(self) -> tuple[Tidings, ...]:
+        """What ended since the last call beyond the first of each kind. A kind that did not occur is new again."""
+        untold = {kind: count for kind, count in self._untold.items() if count}
+        self._untold = dict.fromkeys(untold, 0)
+        return tuple(
+            Tidings(reason, by_peer, count, self._counter(by_peer)[reason])
+            for (reason, by_peer), count in sorted(untold.items())
+        )
+
+    def _counter(self, by_peer: bool) -> Counter[Reason]:
+        return self.dismissed if by_peer else self.refused
 
 
 _ORDINARY: Final = frozenset({Reason.LOST, Reason.UNREACHABLE, Reason.STOPPED})

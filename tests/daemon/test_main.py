@@ -5,12 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from chubby.daemon.main import EXIT_CONFIG, EXIT_STORAGE, run
+from chubby.daemon.main import EXIT_CONFIG, EXIT_STORAGE, EXIT_USAGE, main, run
 from chubby.storage.directory import DataDirectory
 from chubby.storage.files import OsFiles
 
 LOCAL = Path(__file__).parents[2] / "cell_config" / "local.toml"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--config", "x"], ["--config", "x", "--replica", "one"], ["--no-such"]])
+def test_wrong_usage_has_its_exit_code(arguments: list[str]) -> None:
+    """64 as `chubby` has it, and a hint."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == EXIT_USAGE and "--help" in result.stderr
 
 
 def test_an_unknown_replica_is_named_along_with_the_known_ones(

@@ -10,7 +10,7 @@ import pytest
 
 import chubby.transport
 from chubby.transport.greetings import Goodbye, Hello, Reason
-from chubby.transport.statistics import Ledger, PeerLedger, Tally
+from chubby.transport.statistics import Ledger, PeerLedger, Tally, Tidings
 from tests.transport.conftest import Run
 from tests.transport.meshes import Node, Note, book_of, calling, connected, control, hello, started, until
 
@@ -86,10 +86,44 @@ def test_refusals_are_counted_by_whose_they_are() -> None:
     assert (ledger.refused[Reason.WRONG_CELL], ledger.dismissed[Reason.WRONG_CELL]) == (1, 2)
 
 
-def test_ten_thousand_strangers_make_fourteen_lines() -> None:
-    """The log tells that it happens, the statistics how often."""
+def test_ten_thousand_strangers_make_one_line_and_a_number() -> None:
+    """The log tells that it happens, and once in a while how often."""
     ledger = Ledger()
-    assert sum(ledger.part(Reason.FRAME, by_peer=False) for _ in range(10_000)) == 14
+    assert sum(ledger.part(Reason.FRAME, by_peer=False) for _ in range(10_000)) == 1
+    assert ledger.tidings() == (Tidings(Reason.FRAME, by_peer=False, count=9_999, total=10_000),)
+    assert ledger.tidings() == ()
+
+
+def test_who_goes_on_has_no_line_of_his_own_again() -> None:
+    """Else a patient stranger would get one line for each period more than the summary."""
+    ledger = Ledger()
+    for _ in range(2):
+        ledger.part(Reason.FRAME, by_peer=False)
+    ledger.tidings()
+    assert not ledger.part(Reason.FRAME, by_peer=False)
+    assert [each.count for each in ledger.tidings()] == [1]
+
+
+def test_what_has_not_been_seen_for_a_period_is_news_again() -> None:
+    """With the address it came from."""
+    ledger = Ledger()
+    assert ledger.part(Reason.TWIN, by_peer=False)
+    assert ledger.tidings() == ()
+    assert ledger.part(Reason.TWIN, by_peer=False)
+    assert ledger.part(Reason.TWIN, by_peer=True), "a peer's reason is another kind"
+
+
+def test_tidings_are_in_order_and_tell_whose_reason_it_was() -> None:
+    """Reasons by number, ours before theirs."""
+    ledger = Ledger()
+    for reason, by_peer in ((Reason.GARBAGE, False), (Reason.FRAME, True), (Reason.FRAME, False)):
+        for _ in range(3):
+            ledger.part(reason, by_peer)
+    assert [(each.reason, each.by_peer) for each in ledger.tidings()] == [
+        (Reason.FRAME, False),
+        (Reason.FRAME, True),
+        (Reason.GARBAGE, False),
+    ]
 
 
 def test_tallies_add_up_over_links() -> None:
@@ -112,7 +146,7 @@ def test_a_peer_is_known_by_its_newest_hello() -> None:
 
 
 def test_the_log_tells_of_strangers_without_repeating_itself(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    """One warning for the first, second, fourth ... of a kind; each names the address and the reason."""
+    """One warning for the first of a kind, which names the address and the reason; the rest is a number."""
 
     async def scenario() -> None:
         book = book_of(1)
@@ -122,12 +156,12 @@ def test_the_log_tells_of_strangers_without_repeating_itself(run: Run, caplog: p
                 async with calling(book[1]) as caller:
                     await caller.say(hello(replica=9))
                     await caller.ended()
+            assert one.mesh.tidings() == (Tidings(Reason.UNKNOWN_REPLICA, by_peer=False, count=8, total=9),)
 
     with caplog.at_level(logging.WARNING, "chubby.transport"):
         run(scenario())
     lines = [record.getMessage() for record in caplog.records if "UNKNOWN_REPLICA" in record.getMessage()]
-    assert len(lines) == 4
-    assert all("127.0.0.1" in line and "by us" in line for line in lines)
+    assert len(lines) == 1 and "link with 127.0.0.1:" in lines[0] and "by us" in lines[0]
 
 
 def test_a_peers_goodbye_is_logged_as_the_peers(run: Run, caplog: pytest.LogCaptureFixture) -> None:
