@@ -7,6 +7,7 @@
 |-------------------------------------|-----------------------------------------------------------------------------|
 | `main`, `program`, `exits`          | the group: commands loaded when asked for; errors as a line and an exit code|
 | `options`, `output`                 | names, --cell, --config, --address, --timeout; tables and JSON              |
+| `standard_input`                    | contents that are piped in, answers of a person                             |
 | `running`, `session`                | a loop that ends in good order whatever ends it; a session for a command    |
 | `ports`, `client_session`           | what commands need of a session, and the real client behind it              |
 | `reading`, `writing`, `trees`       | ls tree cat stat; put mkdir rm; missing parents, subtrees                   |

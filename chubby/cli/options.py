@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,13 +13,62 @@ import click
 import msgspec
 
 from chubby import paths
-from chubby.config import CONFIG_VARIABLE, CellAddresses, load_cell, resolve
+from chubby.config import (
+    CONFIG_VARIABLE,
+    CellAddresses,
+    CellConfig,
+    find_cell,
+    load_cell,
+    parse_addresses,
+    resolve,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_TIMEOUT: Final = 15.0
 """Seconds. Longer than a fail-over takes, shorter than patience."""
+
+
+class Seconds(click.FloatRange):
+    """An option's number of seconds: from 0 to ten years, which is for ever; neither infinite nor `nan`."""
+
+    MAXIMUM = 10 * 365 * 86_400.0
+
+    def __init__(self, maximum: float = MAXIMUM, positive: bool = False) -> None:
+        """At most `maximum`; `positive`: above 0."""
+        super().__init__(min=0, max=maximum, min_open=positive)
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or a complaint."""
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):  # which no comparison refuses
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
+
+
+class Whole(click.ParamType[int]):
+    """An option's whole number, decimal or with 0x, from `least` to 2^63 - 1."""
+
+    name = "number"
+
+    def __init__(self, least: int) -> None:
+        """Refuses what is below `least`."""
+        self._least = least
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, or a complaint."""
+        try:
+            number = value if isinstance(value, int) else int(str(value), 0)
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not self._least <= number < 1 << 63:
+            self.fail(f"{value} is not between {self._least} and 2^63 - 1", param, ctx)
+        return number
+
+
+CELL_NUMBER: Final = Whole(1)
+"""The number of a cell."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -69,6 +119,11 @@ class Connection(msgspec.Struct, frozen=True):
             environment[CONFIG_VARIABLE] = str(self.config)
             if cell not in (paths.LOCAL_CELL, name := load_cell(self.config).name):
                 raise click.UsageError(f"{self.config} configures the cell {name}, not {cell}")
+        if self.addresses:
+            try:
+                parse_addresses(",".join(self.addresses))
+            except ValueError as error:
+                raise click.UsageError(f"--address: {error}") from None
         return resolve(cell, environment, Path.cwd(), self.addresses)
 
 
@@ -86,7 +141,7 @@ def connection_options(command: Callable[Concatenate[Connection, P], R]) -> Call
     for option in (
         click.option(
             "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Seconds(positive=True),
             default=DEFAULT_TIMEOUT,
             show_default=True,
             metavar="SECONDS",
@@ -110,6 +165,11 @@ def connection_options(command: Callable[Concatenate[Connection, P], R]) -> Call
     ):
         wrapper = option(wrapper)
     return wrapper
+
+
+def cell_of(config: Path | None) -> CellConfig:
+    """The configuration in the file of --config, else that of `/ls/local`. Raises ConfigError."""
+    return load_cell(config) if config is not None else find_cell(paths.LOCAL_CELL, os.environ, Path.cwd())
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

@@ -11,6 +11,7 @@ import base64
 import datetime
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TextIO
 
 import click
 import msgspec
@@ -26,7 +27,7 @@ Json = Mapping[str, object]
 def emit_json(value: object) -> None:
     """Print `value` as JSON: indented for people, one line when piped."""
     encoded = msgspec.json.encode(value)
-    if sys.stdout.isatty():
+    if on_terminal(sys.stdout):
         encoded = msgspec.json.format(encoded, indent=2)
     click.echo(encoded)
 
@@ -34,7 +35,6 @@ def emit_json(value: object) -> None:
 def emit_json_line(value: object) -> None:
     """Print `value` as one line of JSON, at once."""
     click.echo(msgspec.json.encode(value))
-    sys.stdout.flush()
 
 
 def emit_table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[str] = ()) -> None:
@@ -53,7 +53,7 @@ def emit_table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: It
 
 def note(message: str) -> None:
     """Say something to a person that is not the answer: to stderr, and only on a terminal."""
-    if sys.stderr.isatty():
+    if on_terminal(sys.stderr):
         click.echo(f"chubby: {message}", err=True)
 
 
@@ -141,6 +141,11 @@ def wall_time(milliseconds: int) -> str | None:
 def printable(text: str) -> str:
     """`text` without anything that could move a terminal's cursor."""
     return text if text.isprintable() else ascii(text)
+
+
+def on_terminal(stream: TextIO | None) -> bool:
+    """Whether `stream` is a terminal; None is one that whoever started us has closed."""
+    return stream is not None and stream.isatty()
 
 
 def _owner_json(owner: LockOwner) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -12,12 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from chubby.cli import exits
 from chubby.cli.output import complain
+from chubby.cli.running import Ended
 from chubby.errors import ChubbyError
-
-_GRPC_VERBOSITY = "GRPC_VERBOSITY"
 
 
 class LazyGroup(click.Group):
@@ -47,9 +48,8 @@ class Program(LazyGroup):
     def main(self, *args: object, **options: object) -> NoReturn:
         """Run the command line and leave the process with its exit code."""
         options["standalone_mode"] = False
+        _fill_gaps()
         logging.basicConfig(level=logging.WARNING, format="chubby: %(message)s")
-        if _GRPC_VERBOSITY not in os.environ:
-            os.putenv(_GRPC_VERBOSITY, "ERROR")  # behind the back of os.environ: no command that we run inherits it
         run: Callable[..., object] = super().main
         sys.exit(_guarded(lambda: run(*args, **options)))
 
@@ -66,10 +66,25 @@ def examples(*lines: str) -> str:
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
+def _fill_gaps() -> None:
+    """Open the null device in place of standard files that are closed, so that no connection gets their numbers.
+
+    Python has set their streams to None: writing to them does nothing, reading is refused (`standard_input`).
+    """
+    opened = os.open(os.devnull, os.O_RDWR)
+    while opened <= 2:
+        opened = os.open(os.devnull, os.O_RDWR)
+    os.close(opened)
+
+
 def _guarded(run: Callable[[], object]) -> int:
     try:
         code = run()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return exits.USAGE
     except click.UsageError as error:
         complain(error.format_message())
         if error.ctx is not None:
@@ -80,11 +95,18 @@ def _guarded(run: Callable[[], object]) -> int:
         return error.exit_code
     except click.Abort:
         return 128 + signal.SIGINT
+    except Ended as error:
+        return 128 + error.number
     except ChubbyError as error:
         complain(str(error))
         return exits.exit_code_of(error)
     except BrokenPipeError:
         return _unread()
+    except OSError as error:
+        _discard_output()
+        where = f"{error.filename}: " if error.filename is not None else ""
+        complain(f"{where}{error.strerror or error}")
+        return exits.STORAGE
     except Exception:
         traceback.print_exc()
         complain("this is a bug; please report it with the lines above")
@@ -93,6 +115,12 @@ def _guarded(run: Callable[[], object]) -> int:
 
 
 def _unread() -> int:
-    """Let the flush at exit meet no broken pipe; the exit code."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """The exit code when nobody reads our output to its end."""
+    _discard_output()
     return 128 + signal.SIGPIPE
+
+
+def _discard_output() -> None:
+    """Let the flush at exit meet neither a broken pipe nor a full disk."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed by whoever started us
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

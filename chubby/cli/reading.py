@@ -17,6 +17,7 @@ from chubby.cli.output import (
     emit_json,
     emit_table,
     kind_letter,
+    on_terminal,
     printable,
     stat_json,
     wall_time,
@@ -126,7 +127,7 @@ def cat_command(connection: Connection, names: tuple[str, ...], as_json: bool) -
             if as_json:
                 emit_json({**stat_json(target.name, each.stat), **contents_json(each.contents)})
             else:
-                click.echo(each.contents, nl=sys.stdout.isatty() and not each.contents.endswith(b"\n"))
+                click.echo(each.contents, nl=on_terminal(sys.stdout) and not each.contents.endswith(b"\n"))
         return exits.OK
 
     return with_session(connection, targets[0].cell, main)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from chubby import paths
-from chubby.cli import exits, txn_format, txn_json
+from chubby.cli import exits, standard_input, txn_format, txn_json
 from chubby.cli.options import Connection, connection_options, json_option
 from chubby.cli.output import complain, contents_json, emit_json, printable, stat_json
 from chubby.cli.ports import CellSession
@@ -126,7 +125,7 @@ def _outcome(each: OperationResult, cell: str) -> str:
 def _text(file: str) -> str:
     try:
         if file == "-":
-            return sys.stdin.buffer.read().decode()
+            return standard_input.read_all().decode()
         return Path(file).read_bytes().decode()
     except UnicodeDecodeError as error:
         raise BadArgument(f"{file} is not UTF-8 (byte {error.start})") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 
 import click
 
@@ -96,4 +95,3 @@ def _show(event: Event, target: Target, as_json: bool) -> None:
         )
     else:
         click.echo(line_of(event, target.cell))
-        sys.stdout.flush()

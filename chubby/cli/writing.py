@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from chubby.cli import exits
+from chubby.cli import exits, standard_input
 from chubby.cli.options import Connection, Target, connection_options, json_option
 from chubby.cli.output import complain, emit_json, note, stat_json
 from chubby.cli.ports import CellSession
@@ -131,7 +129,6 @@ async def _keep(
     try:
         if as_json:
             emit_json({"name": target.name, "ephemeral": True})
-            sys.stdout.flush()
         note(f"{target.name} is there until this command ends; Ctrl-C ends it")
         why = await node.lost()
     finally:
@@ -143,9 +140,9 @@ async def _keep(
 def _contents(value: str | None) -> bytes:
     if value is not None and value != STDIN:
         return value.encode(errors="surrogateescape")
-    if value is None and sys.stdin.isatty():
+    if value is None and standard_input.is_terminal():
         raise click.UsageError("give a VALUE, or - to type it and end it with Ctrl-D")
-    return sys.stdin.buffer.read()
+    return standard_input.read_all()
 
 
 def _show(target: Target, result: TransactionResult) -> None:

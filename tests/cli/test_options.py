@@ -8,8 +8,10 @@ import click
 import pytest
 from hypothesis import given
 
-from chubby.cli.options import Connection, Target
+from chubby.cli import exits
+from chubby.cli.options import Connection, Target, cell_of
 from chubby.errors import BadPath, ConfigError
+from tests.cli.conftest import Typed
 from tests.cli.test_txn_format import PATHS
 
 CONFIG = """[cell]
@@ -94,3 +96,45 @@ def test_cell_looks_for_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert Connection().find("west").addresses == ("127.0.0.1:7212",)
     with pytest.raises(ConfigError, match="no configuration of the cell 'local'"):
         Connection().find()
+
+
+def test_the_cell_of_commands_that_need_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same order as for all others: --config, CHUBBY_CONFIG, CHUBBY_CELL, ./cell_config/local.toml."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("CHUBBY_CELL", "CHUBBY_CONFIG", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "cell_config").mkdir()
+    for number, name in enumerate(("local", "single", "west")):
+        write(tmp_path / "cell_config", name, 7301 + number)
+    assert cell_of(None).name == "local"
+    monkeypatch.setenv("CHUBBY_CELL", "single")
+    assert cell_of(None).name == "single"
+    monkeypatch.setenv("CHUBBY_CONFIG", "cell_config/west.toml")
+    assert cell_of(None).name == "west"
+    assert cell_of(tmp_path / "cell_config" / "local.toml").name == "local"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--timeout", "nan"),
+        ("--timeout", "inf"),
+        ("--timeout", "1e300"),
+        ("--timeout", "0"),
+        ("--wait", "nan"),
+        ("--wait", "inf"),
+        ("--wait", "-1"),
+        ("--kill-after", "nan"),
+        ("--kill-after", "1e300"),
+        ("--lock-delay", "nan"),
+        ("--lock-delay", "61"),
+        ("--address", "nowhere"),
+        ("--address", "127.0.0.1:0"),
+    ],
+)
+def test_numbers_that_are_no_seconds_and_addresses_that_are_none(typed: Typed, option: str, value: str) -> None:
+    """Wrong usage, by name, before anything is asked of a cell."""
+    command = ["status"] if option == "--address" else ["lock", "/a", "--", "true"]
+    result = typed(command[0], option, value, *command[1:])
+    assert (result.exit_code, result.stdout) == (exits.USAGE, "")
+    assert option in result.stderr and "Traceback" not in result.stderr

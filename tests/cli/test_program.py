@@ -133,6 +133,52 @@ def test_a_reader_who_has_seen_enough() -> None:
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell in which $CHUBBY is the program."""
+    environment = {**os.environ, "CHUBBY": f"{sys.executable} -m chubby.cli"}
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, env=environment)
+
+
+def test_a_full_disk_behind_standard_output_is_one_line() -> None:
+    """74, not a bug; and not once more when the interpreter ends."""
+    ended = shell("echo 'read /a' | $CHUBBY txn --dry-run > /dev/full")
+    assert (ended.returncode, ended.stderr) == (exits.STORAGE, "chubby: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "stderr"),
+    [
+        ("echo 'read /a' | $CHUBBY txn --dry-run >&-", exits.OK, ""),
+        ("$CHUBBY txn --dry-run --json <&-", exits.USAGE, "chubby: standard input is closed\n"),
+        ("$CHUBBY put /a <&-", exits.USAGE, "chubby: standard input is closed\n"),
+        ("$CHUBBY ls --config /no/such/file 2>&-", exits.CONFIG, ""),
+    ],
+)
+def test_closed_standard_files(line: str, code: int, stderr: str) -> None:
+    """No bug; and a closed input is not an empty content."""
+    ended = shell(line)
+    assert ended.returncode == code
+    assert ended.stderr.startswith(stderr) and "Traceback" not in ended.stderr
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    """As it is, on stderr."""
+    result = CliRunner().invoke(chubby, [])
+    assert (result.exit_code, result.stdout) == (exits.USAGE, "")
+    assert result.stderr.startswith("Usage: chubby") and "try '" not in result.stderr
+
+
+def test_what_the_system_refuses_is_a_line_with_the_file() -> None:
+    """No traceback: there is nothing to report."""
+
+    @click.command()
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied", "/etc/shadow")
+
+    result = CliRunner().invoke(program(fail), ["x"])
+    assert (result.exit_code, result.stderr) == (exits.STORAGE, "chubby: /etc/shadow: Permission denied\n")
+
+
 def test_python_m_works() -> None:
     """`python -m chubby.cli`."""
     ended = subprocess.run(
