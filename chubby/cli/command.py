@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from chubby.cli import guardian, launch
 
 POLL: Final = 0.05
 """Seconds between two looks at what is left of a group."""
+_STDIN: Final = 0
 
 
 class Command:
@@ -71,10 +71,17 @@ class Command:
 
     def close(self) -> None:
         """After the end: dismiss the guardian, take the terminal back."""
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
         assert self._guardian.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._guardian.stdin.write(f"{guardian.DONE}\n".encode())
+            self._guardian.stdin.flush()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """When nobody can supervise the command any more: let the guardian end it, and wait for that."""
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
+        assert self._guardian.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
             self._guardian.stdin.close()
         self._guardian.wait()
         self._terminal.take()
@@ -90,15 +97,15 @@ class Terminal:
     def __init__(self) -> None:
         """Find out whether standard input is a terminal whose foreground we are."""
         self._own = 0
-        with contextlib.suppress(OSError, ValueError):
-            if os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp():
+        with contextlib.suppress(OSError):
+            if os.tcgetpgrp(_STDIN) == os.getpgrp():
                 self._own = os.getpgrp()
 
     def give(self, group: int) -> None:
         """Let `group` be the foreground."""
         if self._own:
             with contextlib.suppress(OSError):
-                os.tcsetpgrp(sys.stdin.fileno(), group)
+                os.tcsetpgrp(_STDIN, group)
                 os.killpg(group, signal.SIGCONT)  # it may have asked too early, which stopped it
 
     def take(self) -> None:
@@ -106,12 +113,15 @@ class Terminal:
         if self._own:
             before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
             with contextlib.suppress(OSError):
-                os.tcsetpgrp(sys.stdin.fileno(), self._own)
+                os.tcsetpgrp(_STDIN, self._own)
             signal.signal(signal.SIGTTOU, before)
 
 
 async def start_command(arguments: Sequence[str], environment: Mapping[str, str], kill_after: float) -> Command:
-    """Start the command with `environment` instead of ours; if we are killed it has `kill_after` seconds to end."""
+    """Start the command with `environment` instead of ours; if we are killed it has `kill_after` seconds to end.
+
+    Raises OSError if the system refuses, as for arguments that are too long.
+    """
     watch = subprocess.Popen(
         [*launch.PYTHON, str(Path(guardian.__file__)), str(kill_after)],
         stdin=subprocess.PIPE,
@@ -120,14 +130,19 @@ async def start_command(arguments: Sequence[str], environment: Mapping[str, str]
         start_new_session=True,
     )
     assert watch.stdin is not None
-    process = await asyncio.create_subprocess_exec(
-        *launch.PYTHON,
-        str(Path(launch.__file__)),
-        str(os.getpid()),
-        *arguments,
-        env=dict(environment),
-        process_group=0,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *launch.PYTHON,
+            str(Path(launch.__file__)),
+            str(os.getpid()),
+            *arguments,
+            env=dict(environment),
+            process_group=0,
+        )
+    except BaseException:
+        watch.stdin.close()
+        watch.wait()
+        raise
     watch.stdin.write(f"{process.pid}\n".encode())
     watch.stdin.flush()
     terminal = Terminal()

@@ -14,9 +14,9 @@ import click
 from chubby import paths
 from chubby.cli import exits
 from chubby.cli.command import start_command
-from chubby.cli.launch import NOT_FOUND
+from chubby.cli.launch import NOT_EXECUTABLE, NOT_FOUND
 from chubby.cli.operating import SEQUENCER_VARIABLE
-from chubby.cli.options import Connection, Target, connection_options
+from chubby.cli.options import Connection, Seconds, Target, connection_options
 from chubby.cli.output import complain, note
 from chubby.cli.ports import CellSession, HeldLock
 from chubby.cli.program import examples
@@ -49,16 +49,16 @@ KILL_AFTER = 5.0
 @click.argument("name", metavar="PATH")
 @click.argument("command", metavar="-- CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--shared", is_flag=True, help="Hold the lock together with others who say --shared.")
-@click.option("--wait", type=click.FloatRange(min=0), metavar="S", help="Wait at most S seconds. [default: for ever]")
+@click.option("--wait", type=Seconds(), metavar="S", help="Wait at most S seconds. [default: for ever]")
 @click.option(
     "--lock-delay",
-    type=click.FloatRange(min=0, max=to_seconds(LOCK_DELAY_MAXIMUM)),
+    type=Seconds(to_seconds(LOCK_DELAY_MAXIMUM)),
     metavar="S",
     help="How long the lock stays closed if this process dies. [default: --kill-after + 1]",
 )
 @click.option(
     "--kill-after",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     default=KILL_AFTER,
     show_default=True,
     metavar="S",
@@ -87,13 +87,12 @@ def lock_command(
     seconds. They are ended as well when this process is killed. Signals to this process are passed on to CMD.
 
     Exit code: that of CMD, 128 + n if signal n ended it; 75 if the lock could not be had in time; 69 if the lock was
-    lost and CMD nevertheless ended with 0; 127 if there is no such command.
+    lost and CMD nevertheless ended with 0; 127 if there is no such command, 126 if it cannot be executed.
     """
     target = connection.target(name)
     delay = from_seconds(lock_delay) if lock_delay is not None else default_lock_delay(kill_after)
-    if shutil.which(command[0]) is None:
-        complain(f"{command[0]}: no such command")
-        return NOT_FOUND
+    if refusal := _refusal(command[0]):
+        return refusal
 
     async def main(signals: Signals) -> int:
         async with open_session(connection, target.cell) as session:
@@ -107,7 +106,7 @@ def lock_command(
             note(f"{target.name}: held after {time.monotonic() - started:.1f} s, token {lock.token}")
             try:
                 if value is not None:
-                    await lock.set_contents(value.encode())
+                    await lock.set_contents(value.encode(errors="surrogateescape"))
                 environment = environment_of(lock, target, os.environ)
                 outcome = await _run(command, environment, lock, kill_after, signals)
             finally:
@@ -133,6 +132,17 @@ def environment_of(lock: HeldLock, target: Target, environment: Mapping[str, str
     }
 
 
+def _refusal(command: str) -> int:
+    """The exit code if it is plain beforehand that `command` cannot be started, else 0. Waits for no lock in vain."""
+    if shutil.which(command) is not None:
+        return 0
+    if shutil.which(command, os.F_OK) is None and not (os.sep in command and os.path.exists(command)):
+        complain(f"{command}: no such command")
+        return NOT_FOUND
+    complain(f"{command}: {'is a directory' if os.path.isdir(command) else 'is not executable'}")
+    return NOT_EXECUTABLE
+
+
 async def _acquire(
     session: CellSession, target: Target, mode: LockMode, delay: Duration, wait: float | None
 ) -> HeldLock | None:
@@ -150,15 +160,22 @@ async def _run(
 ) -> Outcome:
     early: list[signal.Signals] = []  # what comes before there is a command to pass it on to
     with signals.routed_to(early.append):
-        running = await start_command(command, environment, kill_after)
+        try:
+            running = await start_command(command, environment, kill_after)
+        except OSError as error:
+            complain(f"{command[0]}: {error.strerror}")
+            return Outcome(NOT_EXECUTABLE)
         try:
             supervisor = Supervisor(running, lock, kill_after)
             with signals.routed_to(supervisor.signalled):
                 for number in early:
                     supervisor.signalled(number)
-                return await supervisor.run()
-        finally:
-            running.close()
+                outcome = await supervisor.run()
+        except BaseException:
+            running.abandon()
+            raise
+        running.close()
+        return outcome
 
 
 def _verdict(target: Target, outcome: Outcome) -> int:

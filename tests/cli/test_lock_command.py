@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from chubby.cli import exits
 from chubby.cli.command import Command, start_command
 from chubby.cli.lock import default_lock_delay
 from chubby.cli.lock_table import Happening
-from chubby.cli.supervisor import Turn
+from chubby.cli.supervisor import Outcome, Supervisor, Turn
 from chubby.types.limits import LOCK_DELAY_MAXIMUM
 from chubby.types.nodes import LockMode
 from chubby.types.time import SECOND
@@ -104,6 +105,53 @@ def test_a_missing_command_is_found_out_before_the_lock_is_taken(cell: FakeCell,
     result = typed("lock", "/a", "--", "no-such-command-here")
     assert (result.exit_code, result.stderr) == (127, "chubby: no-such-command-here: no such command\n")
     assert cell.asked == []
+
+
+def test_what_cannot_be_executed_is_found_out_before_the_lock_is_taken(
+    cell: FakeCell, typed: Typed, tmp_path: Path
+) -> None:
+    """126, as in a shell."""
+    file = tmp_path / "file"
+    file.write_text("echo")
+    plain = typed("lock", "/a", "--", "./file")
+    assert (plain.exit_code, plain.stderr) == (126, "chubby: ./file: is not executable\n")
+    folder = typed("lock", "/a", "--", str(tmp_path))
+    assert (folder.exit_code, folder.stderr) == (126, f"chubby: {tmp_path}: is a directory\n")
+    assert cell.asked == []
+
+
+def test_a_command_that_the_system_refuses_gives_the_lock_back(cell: FakeCell, typed: Typed) -> None:
+    """126 and a line: here the arguments are too long."""
+    result = typed("lock", "/a", "--", "true", "x" * (1 << 20))
+    assert (result.exit_code, result.stderr) == (126, "chubby: true: Argument list too long\n")
+    info = cell.machine.lock("/a")
+    assert info is not None and info.mode is None
+
+
+def test_a_value_may_be_any_bytes(cell: FakeCell, typed: Typed) -> None:
+    """As the shell gave them."""
+    assert typed("lock", "/a", "--value", os.fsdecode(b"caf\xe9"), "--", "true").exit_code == 0
+    assert cell.contents("/a") == b"caf\xe9"
+
+
+def test_a_command_that_nobody_supervises_any_more_is_ended(
+    cell: FakeCell, typed: Typed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Should the supervisor itself fail: the command runs only while its lock is surely held."""
+    file = tmp_path / "pid"
+
+    async def fail(_supervisor: Supervisor) -> Outcome:
+        async with asyncio.timeout(30):
+            while not (file.exists() and file.read_text()):
+                await asyncio.sleep(0.01)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Supervisor, "run", fail)
+    result = typed("lock", "/a", "--kill-after", "0.2", "--", "sh", "-c", f"trap '' TERM; echo $$ > {file}; sleep 60")
+    assert result.exit_code == exits.BUG
+    with contextlib.suppress(FileNotFoundError):
+        state = Path(f"/proc/{file.read_text().strip()}/stat").read_text().rpartition(")")[2].split()[0]
+        assert state == "Z", "killed, and perhaps not yet waited for"
 
 
 def test_options_after_the_dashes_are_the_commands(typed: Typed) -> None:
