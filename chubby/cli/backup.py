@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import io
-import secrets
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 import click
 from rich.console import Console
@@ -19,23 +14,24 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from chubby import __version__
 from chubby.cli.backup_source import Source
-from chubby.cli.backup_store import SUFFIX, Store
+from chubby.cli.backup_store import Store
 from chubby.cli.backup_tar import tar_of
-from chubby.cli.cell import CONFIG_OPTION, DATA_OPTION
-from chubby.cli.cell_start import directories_of
-from chubby.cli.options import Connection, connection_options, json_option
-from chubby.cli.output import complain, emit_json, note, wall_time
-from chubby.config.load import load_cell
-from chubby.config.units import parse_duration
+from chubby.cli.cell import CONFIG_OPTION, DATA_OPTION, one_of, texts
+from chubby.cli.cell_start import directories_of, occupied
+from chubby.cli.options import CELL_NUMBER, Connection, Whole, cell_of, connection_options, json_option
+from chubby.cli.output import complain, emit_json, wall_time
+from chubby.cli.program import LazyGroup
+from chubby.cli.running import until_signalled
+from chubby.daemon.founding import fresh_number
 from chubby.daemon.restoring import floor_at, found_cell
-from chubby.errors import BadArgument, ChubbyError
+from chubby.errors import StorageFailed
 from chubby.namespace.machine import Machine
 from chubby.storage.backup_format import BackupLabel, BackupReader, encode_backup
 from chubby.storage.snapshot_format import SnapshotParser
-from chubby.types.time import to_seconds
+from chubby.types.identity import ReplicaId
 
 
-@click.group()
+@click.group(cls=LazyGroup, places={"schedule": "chubby.cli.backup_schedule:schedule"})
 def backup() -> None:
     """Export, inspect, verify, restore and schedule backups.
 
@@ -62,16 +58,18 @@ def export(connection: Connection, url: str, kind: str, as_json: bool) -> None:
 
     With --format tar it is a tar archive that anyone can unpack (for reading: it cannot be restored).
     """
-    written, label = _export(connection, Store(url), kind)
+    with until_signalled():
+        written, label = export_to(connection, Store(url), kind)
     if as_json:
         emit_json({"url": url, "cell": label.cell, "bytes": written, "created_at": wall_time(label.created_ms)})
     else:
         click.echo(f"{url}: {written} bytes")
 
 
-def _export(connection: Connection, store: Store, kind: str) -> tuple[int, BackupLabel]:
+def export_to(connection: Connection, store: Store, kind: str) -> tuple[int, BackupLabel]:
+    """Write a backup or an archive of the running cell; how many bytes, and its label. Raises ChubbyError."""
     addresses = connection.find().addresses
-    with Source(addresses) as source, _progress() as progress:
+    with Source(addresses, connection.timeout) as source, _progress() as progress:
         if not source.is_master:
             complain(f"no master is known; exporting what replica {source.status.replica} knows, which may be behind")
         task = progress.add_task(f"cell {source.status.cell}", total=None)
@@ -105,7 +103,7 @@ def inspect(url: str, as_json: bool) -> None:
         emit_json(facts)
     else:
         for name, value in facts.items():
-            click.echo(f"{name:12} {value}")
+            click.echo(f"{name:12} {hex(label.cell_id) if name == 'cell_id' else value}")
 
 
 @backup.command()
@@ -125,10 +123,17 @@ def verify(url: str, as_json: bool) -> None:
 @CONFIG_OPTION
 @DATA_OPTION
 @click.option("--replica", type=int, help="Restore this replica's directory alone; needs --cell-id and --floor.")
-@click.option("--cell-id", type=int, help="The number of the new cell, as the first restore printed it.")
-@click.option("--floor", type=int, help="The floor of the new cell's counters, as the first restore printed it.")
+@click.option("--cell-id", type=CELL_NUMBER, help="The number of the new cell, as the first restore printed it.")
+@click.option("--floor", type=Whole(0), help="The floor of the new cell's counters, as the first restore printed it.")
+@json_option
 def restore(
-    url: str, config_file: Path, data: Path | None, replica: int | None, cell_id: int | None, floor: int | None
+    url: str,
+    config_file: Path | None,
+    data: Path | None,
+    replica: int | None,
+    cell_id: int | None,
+    floor: int | None,
+    as_json: bool,
 ) -> None:
     """Make the data directories of a new cell from a backup.
 
@@ -137,68 +142,42 @@ def restore(
     that old fencing tokens stay below new ones. For a cell on several machines run it on each with --replica and
     the --cell-id and --floor that the first run printed.
     """
-    config = load_cell(config_file)
+    config = cell_of(config_file)
     directories = directories_of(config, data)
     if replica is not None:
-        if replica not in directories:
-            raise click.UsageError(f"{config_file} has no replica {replica}")
+        directories = {replica: one_of(directories, replica, config)}
         if cell_id is None or floor is None:
             raise click.UsageError("--replica needs --cell-id and --floor: all replicas must be given the same")
-        directories = {replica: directories[replica]}
     label, machine, _ = load_backup(url)
-    number = cell_id if cell_id is not None else secrets.randbits(62) + 1
+    if cell_id == label.cell_id:
+        raise click.UsageError(f"{cell_id:#x} is the number of the cell that was backed up; a new one gets its own")
+    refuse_occupied(directories)
+    number = cell_id if cell_id is not None else fresh_number()
     counter_floor = floor if floor is not None else floor_at(int(time.time()))
     born = found_cell(machine, config, directories, number, counter_floor)
+    if as_json:
+        emit_json(
+            {
+                "url": url,
+                "source_cell": label.cell,
+                "created_at": wall_time(label.created_ms),
+                "cell": config.name,
+                "cell_id": number,
+                "floor": counter_floor,
+                "nodes": born.node_count,
+                "directories": texts(directories),
+            }
+        )
+        return
     click.echo(f"restored {born.node_count} nodes of cell {label.cell}, backup of {wall_time(label.created_ms)}")
     click.echo(f"into cell {config.name}, replicas {', '.join(map(str, directories))}")
-    click.echo(f"other machines: --cell-id {number} --floor {counter_floor}")
+    click.echo(f"other machines: --cell-id {number:#x} --floor {counter_floor}")
 
 
-@backup.command()
-@click.argument("url")
-@click.option("--every", default="4h", show_default=True, help="Time between two backups, as 30m, 4h, 1d.")
-@click.option("--keep", type=click.IntRange(min=1), default=12, show_default=True, help="How many to keep.")
-@connection_options
-def schedule(connection: Connection, url: str, every: str, keep: int) -> None:
-    """Export again and again into the folder URL, and remove all but the newest.
-
-    Files are named CELL-TIME.chubby; others in the folder are left alone. A failed export is reported and tried
-    again at the next turn. Runs until Ctrl-C or SIGTERM.
-    """
-    interval = to_seconds(parse_duration(every))
-    if interval <= 0:
-        raise BadArgument("--every must be more than nothing")
-    stop = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
-    folder = Store(url)
-    while not stop.is_set():
-        try:
-            _one_of_many(connection, folder, keep)
-        except ChubbyError as error:
-            complain(f"this backup failed, the next one comes in {every}: {error}")
-        stop.wait(interval)
-    note("stopped")
-
-
-def _one_of_many(connection: Connection, folder: Store, keep: int) -> None:
-    cell = _cell_name(connection)
-    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    name = f"{cell}-{stamp}{SUFFIX}"
-    written, _ = _export(connection, folder.below(name), "backup")
-    click.echo(f"{name}: {written} bytes")
-    for old in folder.backups(cell)[:-keep]:
-        folder.below(old).remove()
-        click.echo(f"{old}: removed")
-
-
-def _cell_name(connection: Connection) -> str:
-    with Source(connection.find().addresses) as source:
-        return source.status.cell
+def refuse_occupied(directories: dict[ReplicaId, Path]) -> None:
+    """Raises StorageFailed, having changed nothing, unless all of `directories` are empty or not there."""
+    if (taken := occupied(directories)) is not None:
+        raise StorageFailed(f"{taken} is not empty; a cell is only ever restored into empty directories")
 
 
 def load_backup(url: str) -> tuple[BackupLabel, Machine, int]:

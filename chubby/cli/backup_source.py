@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import grpc
 
-from chubby.errors import NoQuorum
+from chubby.cli.asking import ask_all
+from chubby.errors import DeadlineExceeded, NoQuorum
+from chubby.storage.snapshot_format import SnapshotParser
 from chubby.types.status import CellStatus
 from chubby.wire import chubby_pb2 as pb
 from chubby.wire.chubby_pb2_grpc import CellStub
-from chubby.wire.codec_status import decode_status
 from chubby.wire.status import error_of_rpc
-
-ASK_LIMIT = 5.0
-"""Seconds a replica has to say where it stands."""
 
 
 class Source:
     """One replica of a running cell, the master if there is one."""
 
-    def __init__(self, addresses: Sequence[str]) -> None:
-        """Asks all of `addresses`. Raises NoQuorum if none answers."""
+    def __init__(self, addresses: Sequence[str], timeout: float) -> None:
+        """Asks all of `addresses` and the members they name; each wait has `timeout` seconds.
+
+        Raises NoQuorum if none answers.
+        """
+        self._timeout = timeout
         self._channel: grpc.Channel | None = None
-        best: tuple[tuple[bool, int], str, CellStatus] | None = None
-        for address in addresses:
-            status = _status_of(address)
-            if status is None:
-                continue
-            rank = (status.master == status.replica and status.lease_left > 0, status.applied)
-            if best is None or rank > best[0]:
-                best = (rank, address, status)
-        if best is None:
-            raise NoQuorum(f"no replica answers at {', '.join(addresses)}")
-        (self.is_master, _), self.address, self.status = best
+        answers, errors = asyncio.run(ask_all(addresses, timeout))
+        if not answers:
+            reasons = "; ".join(f"{address}: {reason}" for address, reason in errors.items())
+            raise NoQuorum(f"no replica of the cell answers ({reasons})")
+        self.address, self.status = max(sorted(answers.items()), key=lambda answer: _rank(answer[1]))
+        self.is_master = _rank(self.status)[0]
 
     def __enter__(self) -> Source:
         """Connect."""
@@ -46,19 +45,40 @@ class Source:
             self._channel.close()
 
     def snapshot(self, progress: Callable[[int], None]) -> Iterator[bytes]:
-        """The bytes of a snapshot file; `progress` is told how many came each time."""
+        """The bytes of a snapshot file, verified as they pass; `progress` is told how many came each time.
+
+        Raises CorruptData, at the latest at the end; DeadlineExceeded if nothing comes for `timeout` seconds; and
+        whatever the replica says.
+        """
+        parser = SnapshotParser(self.address)
+        for data in self._chunks():
+            progress(len(data))
+            for _ in parser.feed(data):
+                pass
+            yield data
+        parser.finish()
+
+    def _chunks(self) -> Iterator[bytes]:
         assert self._channel is not None, "within a with-statement"
+        call = CellStub(self._channel).Export(pb.ExportRequest())
+        chunks = iter(call)
         try:
-            for chunk in CellStub(self._channel).Export(pb.ExportRequest()):
-                progress(len(chunk.data))
+            while True:
+                watch = threading.Timer(self._timeout, call.cancel)
+                watch.start()
+                try:
+                    chunk = next(chunks, None)
+                finally:
+                    watch.cancel()
+                if chunk is None:
+                    return
                 yield chunk.data
         except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.CANCELLED:
+                raise DeadlineExceeded(f"{self.address} has sent nothing for {self._timeout:g} s") from None
             raise error_of_rpc(error) from error
 
 
-def _status_of(address: str) -> CellStatus | None:
-    with grpc.insecure_channel(address) as channel:
-        try:
-            return decode_status(CellStub(channel).Status(pb.StatusRequest(), timeout=ASK_LIMIT))
-        except grpc.RpcError:
-            return None
+def _rank(status: CellStatus) -> tuple[bool, int]:
+    """The master under a live lease is best, then whoever is furthest."""
+    return status.master == status.replica and status.lease_left > 0, status.applied

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-import fsspec
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
-from chubby.errors import BadArgument, StorageFailed
+from chubby.errors import BadArgument, ChubbyError, StorageFailed
 
 PORTION = 256 * 1024
 SUFFIX = ".chubby"
@@ -30,35 +32,60 @@ class Store:
         self._fs: Any = fs
 
     def write(self, portions: Iterable[bytes]) -> int:
-        """Write them all; returns how many bytes. An interrupted backup leaves no file of that name behind."""
+        """Write them all, durably; returns how many bytes. An interrupted backup leaves no file of that name behind.
+
+        Raises BadArgument if this is a folder, StorageFailed, and whatever `portions` raises.
+        """
+        with self._errors("writing"):
+            if self._fs.isdir(self._path):
+                raise BadArgument(f"{self.url} is a folder: name the file in it that is to be written")
+            parent = self._fs._parent(self._path)
+            if parent:
+                self._fs.makedirs(parent, exist_ok=True)
         part = f"{self._path}.part"
-        written = 0
         try:
+            written = self._write_part(part, portions)
             with self._errors("writing"):
-                parent = self._fs._parent(self._path)
-                if parent:
-                    self._fs.makedirs(parent, exist_ok=True)
-                with self._fs.open(part, "wb") as file:
-                    for portion in portions:
-                        file.write(portion)
-                        written += len(portion)
                 self._fs.mv(part, self._path)
+                if isinstance(self._fs, LocalFileSystem):
+                    _sync_folder(Path(self._path).parent)
         except BaseException:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):
                 if self._fs.exists(part):
                     self._fs.rm(part)
             raise
         return written
 
+    def _write_part(self, part: str, portions: Iterable[bytes]) -> int:
+        written = 0
+        with self._errors("writing"):
+            file = self._fs.open(part, "wb")
+        try:
+            for portion in portions:
+                with self._errors("writing"):
+                    file.write(portion)
+                written += len(portion)
+            if isinstance(self._fs, LocalFileSystem):
+                with self._errors("writing"):
+                    file.flush()
+                    os.fsync(file.fileno())
+        except BaseException:
+            with contextlib.suppress(Exception):
+                file.close()
+            raise
+        with self._errors("writing"):
+            file.close()
+        return written
+
     def read(self) -> Iterator[bytes]:
-        """Its bytes in portions."""
+        """Its bytes in portions. Raises StorageFailed."""
         with self._errors("reading"), self._fs.open(self._path, "rb") as file:
             while portion := file.read(PORTION):
                 yield portion
 
     def size(self) -> int | None:
         """Its size, if the store tells."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             size = self._fs.size(self._path)
             return int(size) if size is not None else None
         return None
@@ -68,7 +95,7 @@ class Store:
         return Store(f"{self.url.rstrip('/')}/{name}")
 
     def backups(self, cell: str) -> list[str]:
-        """The names of the scheduled backups of `cell` in this folder, oldest first."""
+        """The names of the scheduled backups of `cell` in this folder, oldest first. Raises StorageFailed."""
         with self._errors("listing"):
             if not self._fs.exists(self._path):
                 return []
@@ -76,18 +103,26 @@ class Store:
         return sorted(name for name in names if (match := _STAMP.match(name)) and match["cell"] == cell)
 
     def remove(self) -> None:
-        """Delete it."""
+        """Delete it. Raises StorageFailed."""
         with self._errors("removing"):
             self._fs.rm(self._path)
 
     @contextlib.contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
+        """Drivers of object stores raise what they like: all of it is the store refusing."""
         try:
             yield
-        except OSError as error:
-            raise StorageFailed(f"{doing} {self.url}: {error.strerror or error}") from error
+        except ChubbyError:
+            raise
+        except Exception as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise StorageFailed(f"{doing} {self.url}: {reason}") from error
 
 
-def drivers() -> list[str]:
-    """The kinds of URL that fsspec knows, whether or not their packages are installed."""
-    return sorted(fsspec.available_protocols())
+def _sync_folder(folder: Path) -> None:
+    """Make the name durable that a file in `folder` was given."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,8 +2,8 @@
 
 Directories are directories, files are files with the node's last change as their time. A node that has both content
 and children is a directory with its content in
-`.contents`. What tar has no place for (generations, ACL names, attributes, kind) is in pax headers CHUBBY.*, which
-tar programs keep or ignore.
+`.contents`. What tar has no place for (generations, ACL names, attributes, kind) is in pax headers
+SCHILY.xattr.user.chubby.*, which tar programs keep (as extended attributes, if asked to) or ignore.
 """
 
 from __future__ import annotations

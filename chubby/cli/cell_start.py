@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
+import click
 import grpc.aio
 from rich.console import Console
 from rich.live import Live
 
-from chubby.cli.cell_view import View, view_of
+from chubby.cli.cell_view import News, View, view_of
 from chubby.cli.children import Child, start_child
+from chubby.cli.output import emit_json_line
 from chubby.config.cell import CellConfig
 from chubby.daemon.founding import format_replica, fresh_number
-from chubby.errors import ConfigError
-from chubby.storage.directory import Condition, DataDirectory
+from chubby.storage.directory import FORMING, LOCK, Condition, DataDirectory
 from chubby.storage.files import OsFiles
 from chubby.types.identity import ReplicaId
 from chubby.types.status import CellStatus
@@ -27,6 +30,8 @@ from chubby.wire.codec_status import decode_status
 POLL = 0.5
 """Seconds between two looks at the replicas."""
 ANSWER_LIMIT = 1.0
+_HARMLESS = frozenset({LOCK, FORMING, "lost+found"})
+"""Names in a data directory that hold nothing: see `chubby.storage.directory`."""
 
 
 def directories_of(config: CellConfig, data: Path | None) -> dict[ReplicaId, Path]:
@@ -37,6 +42,18 @@ def directories_of(config: CellConfig, data: Path | None) -> dict[ReplicaId, Pat
     }
 
 
+def occupied(directories: Mapping[ReplicaId, Path]) -> Path | None:
+    """The first of the directories that holds something, so that no cell can begin there. Only looks.
+
+    Raises OSError if the disk does not let us.
+    """
+    for path in directories.values():
+        names = [entry.name for entry in path.iterdir()] if path.exists() else []
+        if any(name not in _HARMLESS and not name.startswith(".") for name in names):
+            return path
+    return None
+
+
 def format_if_new(config: CellConfig, directories: dict[ReplicaId, Path]) -> int | None:
     """Format the cell if *all* its directories are empty; returns its new number then.
 
@@ -44,26 +61,31 @@ def format_if_new(config: CellConfig, directories: dict[ReplicaId, Path]) -> int
     had been (DESIGN §3 Incarnations).
     """
     with contextlib.ExitStack() as stack:
-        opened = {}
-        for replica, path in directories.items():
-            path.mkdir(parents=True, exist_ok=True)
-            opened[replica] = stack.enter_context(DataDirectory(OsFiles(str(path)), replica))
-        if any(directory.inspect().condition is not Condition.EMPTY for directory in opened.values()):
+
+        def opened(replica: ReplicaId) -> DataDirectory:
+            return stack.enter_context(DataDirectory(OsFiles(str(directories[replica])), replica))
+
+        present = {replica: opened(replica) for replica, path in directories.items() if path.exists()}
+        if any(directory.inspect().condition is not Condition.EMPTY for directory in present.values()):
             return None
         cell = fresh_number()
-        for replica, directory in opened.items():
-            format_replica(directory, config, replica, cell)
+        for replica, path in directories.items():
+            path.mkdir(parents=True, exist_ok=True)
+            format_replica(present.get(replica) or opened(replica), config, replica, cell)
         return cell
 
 
 class CellRun:
     """The children and what is shown of them."""
 
-    def __init__(self, config: CellConfig, directories: dict[ReplicaId, Path], console: Console) -> None:
+    def __init__(
+        self, config: CellConfig, directories: dict[ReplicaId, Path], console: Console, as_json: bool = False
+    ) -> None:
         """Nothing runs yet."""
         self._config = config
         self._directories = directories
         self._console = console
+        self._as_json = as_json
         self._children: dict[ReplicaId, Child] = {}
         self._channels: dict[ReplicaId, grpc.aio.Channel] = {}
         self._stop = asyncio.Event()
@@ -89,39 +111,44 @@ class CellRun:
     async def _watch(self) -> int:
         before: View | None = None
         told: set[ReplicaId] = set()
-        live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        on_terminal = self._console.is_terminal and not self._as_json
+        live = Live(console=self._console, auto_refresh=False) if on_terminal else None
         with live or contextlib.nullcontext():
             while not self._stop.is_set():
                 view = await self._look()
-                for line in self._endings(told):
-                    self._console.print(line, style="red", highlight=False, soft_wrap=True)
+                endings = self._endings(told)
                 if live is not None:
-                    live.update(view.table(), refresh=True)
+                    for news in endings:
+                        self._console.print(news.line, style="red", highlight=False, soft_wrap=True)
+                    live.update(view.table(self._console), refresh=True)
                 else:
-                    for line in view.changes(before):
-                        self._console.print(line, highlight=False, soft_wrap=True)
+                    for news in endings + view.changes(before):
+                        tell(news, self._as_json)
                 before = view
                 if all(child.ended is not None for child in self._children.values()):
                     return 1
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), POLL)
-        self._console.print("stopping all replicas", highlight=False)
+        tell(News("stopping all replicas", {"stopping": True}), self._as_json)
         return 0
 
-    def _endings(self, told: set[ReplicaId]) -> list[str]:
+    def _endings(self, told: set[ReplicaId]) -> list[News]:
         """What to say, once each, of replicas that ended by themselves: why, and how to start one again."""
-        lines = []
+        found = []
         for replica, child in self._children.items():
             if child.ended is not None and replica not in told:
                 told.add(replica)
                 directory = self._directories[replica]
+                facts: dict[str, object] = {"replica": replica, "ended": child.ended, "log": str(child.log)}
                 if child.expelled:
-                    lines.append(f"replica {replica} ended: it is no member of the cell any more")
+                    line = f"replica {replica} ended: it is no member of the cell any more"
+                    found.append(News(line, {**facts, "expelled": True}))
                     continue
-                restart = f"chubbyd --config {self._config.source} --replica {replica} --data {directory}"
+                command = ["chubbyd", "--config", self._config.source, "--replica", str(replica)]
+                restart = shlex.join([*command, "--data", str(directory)])
                 ended = f"replica {replica} ended ({child.ended}); its log is {child.log}"
-                lines.append(f"{ended}; start it again with: {restart}")
-        return lines
+                found.append(News(f"{ended}; start it again with: {restart}", {**facts, "restart": restart}))
+        return found
 
     async def _look(self) -> View:
         answers = await asyncio.gather(*(self._ask(replica) for replica in self._children))
@@ -140,12 +167,19 @@ class CellRun:
             return None
 
 
-def start(config: CellConfig, data: Path | None, console: Console) -> int:
-    """What `chubby cell start` does; returns its exit code. Raises ConfigError, StorageFailed."""
-    if not config.source:
-        raise ConfigError("the cell has no configuration file; give one with --config")
+def tell(news: News, as_json: bool) -> None:
+    """Say it in a line."""
+    if as_json:
+        emit_json_line(news.facts)
+    else:
+        click.echo(news.line)
+
+
+def start(config: CellConfig, data: Path | None, console: Console, as_json: bool = False) -> int:
+    """What `chubby cell start` does; returns its exit code. Raises StorageFailed. `config` came from a file."""
     directories = directories_of(config, data)
     cell = format_if_new(config, directories)
     if cell is not None:
-        console.print(f"formatted a new cell {config.name} (number {cell:#x})", highlight=False, soft_wrap=True)
-    return asyncio.run(CellRun(config, directories, console).run())
+        line = f"formatted a new cell {config.name} (number {cell:#x})"
+        tell(News(line, {"formatted": config.name, "cell_id": cell}), as_json)
+    return asyncio.run(CellRun(config, directories, console, as_json).run())

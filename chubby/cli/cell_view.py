@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
+from rich.console import Console, ConsoleOptions
 from rich.table import Table
 
+from chubby.cli.output import Json
 from chubby.types.identity import Epoch, ReplicaId
 from chubby.types.status import CellStatus
 
 MEBIBYTE = 1024 * 1024
+COLUMNS = ("replica", "pid", "role", "slots", "lag", "memory", "clients at")
+_DISPENSABLE = ("clients at", "memory", "pid", "slots")
+"""Columns that a narrow terminal does without, in this order."""
+_BOUNDLESS = 10_000
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -21,6 +29,25 @@ class Row(msgspec.Struct, frozen=True):
     lag: int = 0
     resident_bytes: int = 0
     address: str = ""
+
+    def cells(self) -> dict[str, str]:
+        """What the table shows, by column."""
+        return {
+            "replica": str(self.replica),
+            "pid": str(self.pid),
+            "role": self.state,
+            "slots": str(self.chosen) if self.chosen else "",
+            "lag": str(self.lag) if self.chosen else "",
+            "memory": f"{self.resident_bytes / MEBIBYTE:.0f} MiB" if self.resident_bytes else "",
+            "clients at": self.address,
+        }
+
+
+class News(msgspec.Struct, frozen=True):
+    """One change: as a line for people, and as facts for programs."""
+
+    line: str
+    facts: Json
 
 
 class View(msgspec.Struct, frozen=True):
@@ -41,37 +68,42 @@ class View(msgspec.Struct, frozen=True):
         margin = "" if self.margin is None else f", {_may_fail(self.margin)}"
         return f"cell {self.cell}: master is replica {self.master}, epoch {self.epoch}{margin}"
 
-    def changes(self, before: View | None) -> list[str]:
-        """A line for each thing that differs from `before`; counters that only grow are left out."""
-        lines = []
+    def changes(self, before: View | None) -> list[News]:
+        """Each thing that differs from `before`; counters that only grow are left out."""
+        news = []
         if before is None or self.headline() != before.headline():
-            lines.append(self.headline())
+            facts = {"cell": self.cell, "master": self.master or None, "epoch": self.epoch, "margin": self.margin}
+            news.append(News(self.headline(), facts))
         known = {row.replica: row.state for row in before.rows} if before is not None else {}
-        lines += [
-            f"replica {row.replica} (pid {row.pid}): {row.state}"
+        news += [
+            News(
+                f"replica {row.replica} (pid {row.pid}): {row.state}",
+                {"replica": row.replica, "pid": row.pid, "state": row.state},
+            )
             for row in self.rows
             if known.get(row.replica) != row.state
         ]
-        return lines
+        return news
 
-    def table(self) -> Table:
-        """The live view."""
-        table = Table(title=self.headline(), title_justify="left", caption="Ctrl-C stops all replicas")
-        for name in ("replica", "pid", "role", "slots", "lag", "memory", "clients at"):
+    def table(self, console: Console) -> Table:
+        """The live view: as many columns as `console` is wide enough for."""
+        table = self._table(COLUMNS)
+        for count in range(len(_DISPENSABLE) + 1):
+            table = self._table([name for name in COLUMNS if name not in _DISPENSABLE[:count]])
+            if console.measure(table, options=_boundless(console)).maximum <= console.width:
+                break
+        return table
+
+    def _table(self, columns: Sequence[str]) -> Table:
+        counts = f"{self.nodes} nodes, {self.sessions} sessions; " if self.master else ""
+        table = Table(title_justify="left", caption=f"{counts}Ctrl-C stops all replicas")
+        for name in columns:
             table.add_column(name, justify="right" if name in ("slots", "lag", "memory", "pid") else "left")
         for row in self.rows:
             style = "bold green" if row.replica == self.master else "" if row.chosen else "red"
-            memory = f"{row.resident_bytes / MEBIBYTE:.0f} MiB" if row.resident_bytes else ""
-            table.add_row(
-                str(row.replica),
-                str(row.pid),
-                row.state,
-                str(row.chosen) if row.chosen else "",
-                str(row.lag) if row.chosen else "",
-                memory,
-                row.address,
-                style=style,
-            )
+            cells = row.cells()
+            table.add_row(*(cells[name] for name in columns), style=style)
+        table.title = self.headline()
         return table
 
 
@@ -108,6 +140,11 @@ def view_of(
         nodes=newest.nodes if newest is not None else 0,
         rows=tuple(rows),
     )
+
+
+def _boundless(console: Console) -> ConsoleOptions:
+    """To ask how wide something would like to be, rather than how wide it may be."""
+    return console.options.update(max_width=_BOUNDLESS, width=_BOUNDLESS)
 
 
 def _may_fail(margin: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from fsspec.implementations.memory import MemoryFileSystem
 
 from chubby.cli.backup_store import Store
 from chubby.cli.backup_tar import tar_of
@@ -45,6 +46,12 @@ def backup(tmp_path: Path) -> Path:
     path = tmp_path / "cell.chubby"
     path.write_bytes(b"".join(encode_backup(LABEL, pieces)))
     return path
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Everything below a folder, with contents."""
+    found = sorted(folder.rglob("*"))
+    return {str(each.relative_to(folder)): each.read_bytes() if each.is_file() else None for each in found}
 
 
 def run(*arguments: str) -> Result:
@@ -86,8 +93,56 @@ def test_restore_never_overwrites(backup: Path, tmp_path: Path) -> None:
     """A second restore into the same place is refused, and says so."""
     arguments = ("backup", "restore", str(backup), "--config", str(LOCAL), "--data", str(tmp_path / "data"))
     assert run(*arguments).exit_code == 0
+    before = tree(tmp_path / "data")
     again = run(*arguments)
     assert again.exit_code == 74 and "not empty" in again.stderr
+    assert tree(tmp_path / "data") == before
+
+
+@pytest.mark.parametrize("command", [["backup", "restore"], ["cell", "recover", "--yes", "--from"]])
+def test_what_is_refused_changes_nothing(backup: Path, tmp_path: Path, command: list[str]) -> None:
+    """Neither the directory that is in the way, nor those that are not there; a spoilt backup makes none."""
+    data = tmp_path / "data"
+    (data / "replica-3").mkdir(parents=True)
+    (data / "replica-3" / "holiday.jpg").write_bytes(b"x")
+    before = tree(data)
+    where = ("--config", str(LOCAL), "--data", str(data))
+    refused = run(*command, str(backup), *where)
+    assert refused.exit_code == 74 and f"{data}/replica-3 is not empty" in refused.stderr
+    assert tree(data) == before
+    (data / "replica-3" / "holiday.jpg").unlink()
+    before = tree(data)
+    backup.write_bytes(backup.read_bytes()[:-1])
+    spoilt = run(*command, str(backup), *where)
+    assert spoilt.exit_code == 74 and len(spoilt.stderr.splitlines()) == 1 and str(backup) in spoilt.stderr
+    assert tree(data) == before
+
+
+def test_a_new_cell_never_bears_the_number_of_the_old_one(backup: Path, tmp_path: Path) -> None:
+    """Else what is left of the old one could join it (DESIGN §4 Token: "a new cell id")."""
+    arguments = ("backup", "restore", str(backup), "--config", str(LOCAL), "--data", str(tmp_path / "data"))
+    refused = run(*arguments, "--replica", "1", "--cell-id", "0x7", "--floor", "1")
+    assert refused.exit_code == 64 and "0x7 is the number of the cell that was backed up" in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("numbers", [("--cell-id", "-4", "--floor", "5"), ("--cell-id", "4", "--floor", "-5")])
+def test_numbers_that_no_cell_has(backup: Path, tmp_path: Path, numbers: tuple[str, ...]) -> None:
+    """Wrong usage, not a bug."""
+    arguments = ("backup", "restore", str(backup), "--config", str(LOCAL), "--data", str(tmp_path / "data"))
+    result = run(*arguments, "--replica", "1", *numbers)
+    assert result.exit_code == 64 and "is not between" in result.stderr and not (tmp_path / "data").exists()
+
+
+def test_restore_and_recover_for_programs(backup: Path, tmp_path: Path) -> None:
+    """The numbers that other machines need, and what may be lost."""
+    where = ("--config", str(LOCAL), "--json", "--data")
+    restored = json.loads(run("backup", "restore", str(backup), *where, str(tmp_path / "a")).stdout)
+    assert (restored["source_cell"], restored["nodes"], len(restored["directories"])) == ("local", 4, 5)
+    assert restored["cell_id"] != 7 and restored["floor"] == restored["floor"] >> 20 << 20
+    recovered = json.loads(run("cell", "recover", "--yes", "--from", str(backup), *where, str(tmp_path / "b")).stdout)
+    assert recovered["cell_id"] not in (7, restored["cell_id"])
+    assert any("is lost" in line for line in recovered["told"])
 
 
 def test_restoring_on_several_machines_gives_one_cell(backup: Path, tmp_path: Path) -> None:
@@ -119,8 +174,17 @@ def test_recover_tells_plainly_what_may_be_lost(backup: Path, tmp_path: Path) ->
 def test_recover_asks_before_it_does_anything(backup: Path, tmp_path: Path) -> None:
     """No answer is a no."""
     data = tmp_path / "data"
-    run("cell", "recover", "--from", str(backup), "--config", str(LOCAL), "--data", str(data))
+    asked = run("cell", "recover", "--from", str(backup), "--config", str(LOCAL), "--data", str(data))
+    assert asked.exit_code == 64 and "Say --yes to go on" in asked.stderr
     assert not data.exists()
+
+
+def test_recover_wants_the_directory_of_one_replica(tmp_path: Path) -> None:
+    """The folder above it is a likely slip; nothing is put into it."""
+    before = tree(tmp_path)
+    refused = run("cell", "recover", "--yes", "--from", str(tmp_path), "--config", str(LOCAL), "--data", "unused")
+    assert refused.exit_code == 74 and f"name one, such as {tmp_path}/replica-1" in refused.stderr
+    assert tree(tmp_path) == before and not Path("unused").exists()
 
 
 def test_a_tar_holds_every_file_where_one_expects_it(tmp_path: Path) -> None:
@@ -150,6 +214,31 @@ def test_an_interrupted_backup_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         store.write(portions())  # type: ignore[arg-type]  # a generator that never ends well
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    """An export into one would end beside its name."""
+    with pytest.raises(BadArgument, match="is a folder"):
+        Store(str(tmp_path)).write([b"x"])
+    assert tree(tmp_path) == {}
+
+
+def test_whatever_a_driver_raises_is_the_store_refusing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Object stores have errors of their own, as for missing credentials. What the portions raise passes as it is."""
+    store = Store("memory://bucket/name")
+
+    class NoCredentials(Exception):
+        """Of a driver."""
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise NoCredentials("Unable to locate credentials")
+
+    monkeypatch.setattr(MemoryFileSystem, "isdir", refuse)
+    with pytest.raises(StorageFailed, match="writing memory://bucket/name: Unable to locate credentials"):
+        store.write([b"x"])
+    with pytest.raises(ZeroDivisionError):
+        Store(str(tmp_path / "b")).write(bytes(1 // zero) for zero in (0,))
+    assert tree(tmp_path) == {}
 
 
 def test_only_backups_of_the_cell_are_candidates_for_pruning(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_format_makes_all_directories_of_one_cell(config: Path, tmp_path: Path) 
             assert opened.identity.incarnation == first_incarnation(cell, number)
     again = typed("format", "--config", str(config))
     assert (again.exit_code, again.stdout) == (exits.NO, "")
-    assert again.stderr == "chubby: some data directory is not empty; nothing was formatted\n"
+    assert again.stderr == f"chubby: {tmp_path}/data/replica-1 is not empty; nothing was formatted\n"
 
 
 def test_one_lost_directory_is_never_formatted_with_the_others(config: Path, tmp_path: Path) -> None:
@@ -84,6 +84,33 @@ def test_one_lost_directory_is_never_formatted_with_the_others(config: Path, tmp
         file.rmdir() if file.is_dir() else file.unlink()
     assert typed("format", "--config", str(config), "--data", str(data)).exit_code == exits.NO
     assert condition(data / "replica-2", 2) is Condition.EMPTY
+
+
+def test_a_refused_format_changes_nothing(config: Path, tmp_path: Path) -> None:
+    """Neither what is in the way nor what is not there; of one replica or of all."""
+    data = tmp_path / "elsewhere"
+    (data / "replica-3").mkdir(parents=True)
+    (data / "replica-3" / "holiday.jpg").write_bytes(b"x")
+    for arguments in ([], ["--replica", "3", "--cell-id", "7"]):
+        refused = typed("format", "--config", str(config), "--data", str(data), *arguments)
+        assert refused.exit_code == exits.NO and f"{data}/replica-3 is not empty" in refused.stderr
+    assert sorted(each.name for each in data.rglob("*")) == ["holiday.jpg", "replica-3"]
+
+
+def test_format_for_programs(config: Path, tmp_path: Path) -> None:
+    """The number that all machines need, as a number."""
+    shape = json.loads(typed("format", "--config", str(config), "--json").output)
+    assert shape["cell"] == "three" and shape["cell_id"] > 0
+    assert shape["directories"] == {str(number): f"{tmp_path}/data/replica-{number}" for number in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("command", ["format", "start"])
+def test_a_place_for_data_that_cannot_be_made(config: Path, tmp_path: Path, command: str) -> None:
+    """74 and its name, no traceback."""
+    (tmp_path / "file").write_bytes(b"")
+    result = typed(command, "--config", str(config), "--data", str(tmp_path / "file" / "below"))
+    assert result.exit_code == exits.STORAGE
+    assert result.stderr.startswith(f"chubby: {tmp_path}/file/below") and "Not a directory" in result.stderr
 
 
 def test_format_of_one_replica_on_its_machine(config: Path, tmp_path: Path) -> None:
@@ -102,6 +129,7 @@ def test_format_of_one_replica_on_its_machine(config: Path, tmp_path: Path) -> N
         (["--replica", "9", "--cell-id", "1"], "has no replica 9"),
         (["--replica", "1", "--cell-id", "x"], "is not a number"),
         (["--replica", "1", "--cell-id", "0"], "between 1 and 2^63 - 1"),
+        (["--cell-id", "7"], "--cell-id is for one --replica"),
     ],
 )
 def test_format_refuses(config: Path, arguments: list[str], complaint: str) -> None:
@@ -128,21 +156,16 @@ def single(tmp_path: Path) -> Path:
     return file
 
 
+def start(single: Path, data: Path, *options: str) -> subprocess.Popen[str]:
+    """`chubby cell start`."""
+    command = [sys.executable, "-m", "chubby.cli", "cell", "start", "--config", str(single), "--data", str(data)]
+    return subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
 @pytest.fixture
 def running(single: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """`chubby cell start` of it, until the test ends."""
-    command = [
-        sys.executable,
-        "-m",
-        "chubby.cli",
-        "cell",
-        "start",
-        "--config",
-        str(single),
-        "--data",
-        str(tmp_path / "d"),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = start(single, tmp_path / "d")
     yield process
     process.kill()
     process.communicate(timeout=LIMIT)
@@ -197,3 +220,45 @@ def test_replicas_do_not_outlive_a_killed_parent(running: subprocess.Popen[str])
         assert ended
     finally:
         os.close(pidfd)
+
+
+def test_what_happens_as_json(single: Path, tmp_path: Path) -> None:
+    """An object a line, up to the end."""
+    process = start(single, tmp_path / "d", "--json")
+    try:
+        lines_until(process, '"state":"master"')
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=LIMIT)
+        assert process.returncode == 0
+        assert json.loads(output.splitlines()[-1]) == {"stopping": True}
+    finally:
+        process.kill()
+        process.communicate(timeout=LIMIT)
+
+
+def test_a_reader_who_has_seen_enough_ends_the_cell(single: Path, tmp_path: Path) -> None:
+    """`chubby cell start | head -1`: 128 + SIGPIPE, and no replica is left."""
+    process = start(single, tmp_path / "d")
+    try:
+        line = lines_until(process, "replica 1 (pid")[-1]
+        replica = int(line.split("pid ")[1].split(")")[0])
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(LIMIT) == 128 + signal.SIGPIPE
+        with pytest.raises(ProcessLookupError):
+            os.kill(replica, 0)
+    finally:
+        process.kill()
+        process.wait(LIMIT)
+
+
+def test_a_port_that_is_taken_is_told(single: Path, tmp_path: Path) -> None:
+    """Exit code 1, where the log is and how to start again; the log says why."""
+    address = load_cell(single).replicas[0].client
+    with socket.create_server(("127.0.0.1", int(address.rpartition(":")[2]))):
+        process = start(single, tmp_path / "d")
+        output, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == exits.NO
+    line = next(line for line in output.splitlines() if "start it again with" in line)
+    assert "replica 1 ended (exit code 78)" in line and f"its log is {tmp_path}/d/replica-1.log" in line
+    assert address in (tmp_path / "d" / "replica-1.log").read_text()

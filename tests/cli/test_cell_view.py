@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from chubby.cli.cell_view import View, view_of
@@ -27,7 +28,7 @@ def test_before_anybody_answers() -> None:
     found = view()
     assert found.headline() == "cell local: no master yet"
     assert [row.state for row in found.rows] == ["starting"] * 5
-    assert found.changes(None) == [
+    assert [news.line for news in found.changes(None)] == [
         "cell local: no master yet",
         *(f"replica {number} (pid {1000 + number}): starting" for number in range(1, 6)),
     ]
@@ -47,9 +48,15 @@ def test_only_changes_are_told() -> None:
     grown = (status(1, margin=2, chosen=200), *(status(number, chosen=200) for number in (2, 3, 4, 5)))
     assert view(*grown).changes(before) == []
     after = view(status(1, margin=1), *HEALTHY[1:4], ended={5: "killed by SIGKILL"})
-    assert after.changes(before) == [
-        "cell local: master is replica 1, epoch 9, 1 more may fail",
-        "replica 5 (pid 1005): down: killed by SIGKILL",
+    assert [(news.line, news.facts) for news in after.changes(before)] == [
+        (
+            "cell local: master is replica 1, epoch 9, 1 more may fail",
+            {"cell": "local", "master": 1, "epoch": 9, "margin": 1},
+        ),
+        (
+            "replica 5 (pid 1005): down: killed by SIGKILL",
+            {"replica": 5, "pid": 1005, "state": "down: killed by SIGKILL"},
+        ),
     ]
 
 
@@ -74,7 +81,25 @@ def test_lag_is_behind_the_furthest() -> None:
 def test_the_table_has_a_line_for_each_replica() -> None:
     """With where clients reach it."""
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(view(*HEALTHY).table())
+    console.print(view(*HEALTHY).table(console))
     text = console.export_text()
     assert all(f"10.0.0.{number}:7201" in text for number in range(1, 6))
-    assert "50 MiB" in text and "Ctrl-C" in text
+    assert "50 MiB" in text and "4 nodes, 3 sessions; Ctrl-C" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "there", "missing"),
+    [
+        (200, ["pid", "slots", "memory", "clients at"], []),
+        (60, ["pid", "slots", "memory"], ["clients at"]),
+        (45, ["role", "slots", "lag"], ["clients at", "memory"]),
+        (30, ["replica", "role", "lag"], ["clients at", "memory", "pid", "slots"]),
+    ],
+)
+def test_a_narrow_terminal_shows_fewer_columns(width: int, there: list[str], missing: list[str]) -> None:
+    """Whole ones: nothing of a column that is shown is cut."""
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(view(*HEALTHY).table(console))
+    text = console.export_text()
+    assert all(name in text for name in (*there, "master", "follower"))
+    assert not [name for name in missing if name in text] and "…" not in text
