@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import grpc.aio
 
+from chubby.cli.options import Connection
+from chubby.cli.status_view import Picture, picture_of
+from chubby.errors import NoQuorum
 from chubby.types.status import CellStatus
 from chubby.wire import chubby_pb2 as pb
 from chubby.wire.chubby_pb2_grpc import CellStub
@@ -26,6 +29,16 @@ async def ask_all(addresses: Sequence[str], timeout: float) -> tuple[dict[str, C
     named = {member.client_address for status in answers.values() for member in status.replicas}
     await _ask(sorted(named - {""} - answers.keys() - errors.keys()), patience, answers, errors)
     return answers, errors
+
+
+async def look(connection: Connection) -> Picture:
+    """One picture of the cell. Raises NoQuorum if no replica answers, ConfigError."""
+    found = connection.find()
+    answers, errors = await ask_all(found.addresses, connection.timeout)
+    picture = picture_of(answers, errors)
+    if picture is None:
+        raise NoQuorum(f"no replica of the cell {found.cell} answers; addresses from {found.origin}")
+    return picture
 
 
 async def _ask(

@@ -50,6 +50,19 @@ def advice(picture: Picture, action: MemberAction, number: ReplicaId) -> Advice:
     return _replacement(picture, view)
 
 
+def successor_refusal(picture: Picture, number: ReplicaId) -> str:
+    """Why the master cannot hand over to replica `number`; "" if that is for the master to judge."""
+    view = next((each for each in picture.replicas if each.replica == number), None)
+    if view is None:
+        known = ", ".join(str(each.replica) for each in picture.replicas)
+        return f"replica {number} is not a member; members are {known}"
+    if view.role in (LEARNER, "joining"):
+        return f"replica {number} does not vote yet, so it cannot be master"
+    if not view.answers:
+        return f"replica {number} does not answer: {view.error}"
+    return ""
+
+
 def progress_of(picture: Picture, number: ReplicaId) -> Progress:
     """How far replica `number` has come."""
     view = next((each for each in picture.replicas if each.replica == number), None)

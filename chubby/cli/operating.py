@@ -6,12 +6,15 @@ import click
 
 from chubby import paths
 from chubby.cli import exits
+from chubby.cli.asking import look
+from chubby.cli.members import successor_refusal
 from chubby.cli.options import Connection, connection_options, json_option
 from chubby.cli.output import emit_json, emit_table, lock_json, note, owner_text, session_json
 from chubby.cli.ports import CellSession
 from chubby.cli.program import examples
-from chubby.cli.session import with_session
-from chubby.errors import BadArgument
+from chubby.cli.running import Signals, run
+from chubby.cli.session import open_session, with_session
+from chubby.errors import BadArgument, MembershipRefused
 from chubby.types.identity import ReplicaId
 from chubby.types.nodes import LockInfo
 from chubby.types.time import to_seconds
@@ -116,13 +119,19 @@ def check_sequencer_command(connection: Connection, sequencer: str | None, as_js
 @click.option("--to", "successor", type=click.IntRange(min=1), metavar="REPLICA", help="Who is to be master next.")
 @connection_options
 def step_down_command(connection: Connection, successor: ReplicaId | None) -> int:
-    """Ask the master to hand over, to REPLICA if that one is fit. Clients notice a short pause at most."""
+    """Ask the master to hand over, to REPLICA if that one is fit. Clients notice a short pause at most.
 
-    async def main(session: CellSession) -> int:
-        await session.step_down(successor or 0)
+    Exit code 1 if REPLICA is no member, does not vote or does not answer; then nothing happens.
+    """
+
+    async def main(_signals: Signals) -> int:
+        if successor is not None and (refusal := successor_refusal(await look(connection), successor)):
+            raise MembershipRefused(refusal)
+        async with open_session(connection, None) as session:
+            await session.step_down(successor or 0)
         return exits.OK
 
-    return with_session(connection, None, main)
+    return run(main)
 
 
 def _lock_row(cell: str, info: LockInfo) -> list[str]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import click
+import msgspec
 
 from chubby.cli import exits
-from chubby.cli.asking import ask_all
+from chubby.cli.asking import look
 from chubby.cli.members import Progress, advice, progress_of
-from chubby.cli.options import Connection, connection_options
+from chubby.cli.options import Connection, connection_options, json_option
+from chubby.cli.output import emit_json_line
 from chubby.cli.program import examples
 from chubby.cli.running import Signals, run
 from chubby.cli.session import open_session
-from chubby.cli.status_view import Picture, picture_of
+from chubby.cli.standard_input import confirm
 from chubby.config import parse_address
 from chubby.errors import BadArgument, MembershipRefused, NoQuorum
 from chubby.types.calls import MemberAction
@@ -26,6 +27,15 @@ POLL = 0.5
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 _no_wait = click.option("--no-wait", is_flag=True, help="Do not wait until the replica votes.")
 _number = click.argument("number", metavar="REPLICA", type=click.IntRange(min=1))
+
+
+class _Change(msgspec.Struct, frozen=True):
+    """What is asked of the master; addresses that are empty stay as they are."""
+
+    action: MemberAction
+    replica: ReplicaId
+    peer: str = ""
+    client: str = ""
 
 
 @click.group("replica")
@@ -44,19 +54,24 @@ def replica() -> None:
 @click.option("--client", required=True, metavar="HOST:PORT", help="Where clients reach it.")
 @_yes
 @_no_wait
+@json_option
 @connection_options
-def add_command(connection: Connection, number: ReplicaId, peer: str, client: str, yes: bool, no_wait: bool) -> int:
+def add_command(
+    connection: Connection, number: ReplicaId, peer: str, client: str, yes: bool, no_wait: bool, as_json: bool
+) -> int:
     """Admit a new replica, and show its progress until it votes. Ctrl-C ends the showing, not the joining."""
-    return _change(connection, MemberAction.ADD, number, _address(peer), _address(client), yes, no_wait)
+    change = _Change(MemberAction.ADD, number, _address(peer), _address(client))
+    return _carry_out(connection, change, yes, no_wait, as_json)
 
 
 @replica.command("remove", epilog=examples("chubby replica remove 6"))
 @_number
 @_yes
+@json_option
 @connection_options
-def remove_command(connection: Connection, number: ReplicaId, yes: bool) -> int:
+def remove_command(connection: Connection, number: ReplicaId, yes: bool, as_json: bool) -> int:
     """Take a replica out of the cell. Refused where too few would be left; the master has to step down first."""
-    return _change(connection, MemberAction.REMOVE, number, "", "", yes, True)
+    return _carry_out(connection, _Change(MemberAction.REMOVE, number), yes, True, as_json)
 
 
 @replica.command(
@@ -71,68 +86,58 @@ def remove_command(connection: Connection, number: ReplicaId, yes: bool) -> int:
 @click.option("--client", metavar="HOST:PORT", help="Where clients reach the new one. [default: as before]")
 @_yes
 @_no_wait
+@json_option
 @connection_options
 def replace_command(
-    connection: Connection, number: ReplicaId, peer: str | None, client: str | None, yes: bool, no_wait: bool
-) -> int:
-    """Let a new replica take the place of a dead one, under the same number, and show its progress until it votes."""
-    return _change(connection, MemberAction.REPLACE, number, _address(peer), _address(client), yes, no_wait)
-
-
-def _change(
     connection: Connection,
-    action: MemberAction,
     number: ReplicaId,
-    peer: str,
-    client: str,
+    peer: str | None,
+    client: str | None,
     yes: bool,
     no_wait: bool,
+    as_json: bool,
 ) -> int:
+    """Let a new replica take the place of a dead one, under the same number, and show its progress until it votes."""
+    change = _Change(MemberAction.REPLACE, number, _address(peer), _address(client))
+    return _carry_out(connection, change, yes, no_wait, as_json)
+
+
+def _carry_out(connection: Connection, change: _Change, yes: bool, no_wait: bool, as_json: bool) -> int:
     async def main(signals: Signals) -> int:
-        before = await _look(connection)
-        found = advice(before, action, number)
+        before = await look(connection)
+        found = advice(before, change.action, change.replica)
         if found.refusal:
             raise MembershipRefused(found.refusal)
         if found.question and not yes:
-            _confirm(found.question)
+            confirm(found.question)
         async with open_session(connection, None) as session:
-            await session.change_members(action, number, peer, client)
-        click.echo(found.done)
-        return exits.OK if no_wait else await _follow(connection, number)
+            await session.change_members(change.action, change.replica, change.peer, change.client)
+        if as_json:
+            emit_json_line({"replica": change.replica, "done": change.action.name.lower()})
+        else:
+            click.echo(found.done)
+        return exits.OK if no_wait else await _follow(connection, change.replica, as_json)
 
     return run(main)
 
 
-async def _follow(connection: Connection, number: ReplicaId) -> int:
+async def _follow(connection: Connection, number: ReplicaId, as_json: bool) -> int:
     """Show how the replica gets on until it votes."""
     told: Progress | None = None
     while True:
         try:
-            progress = progress_of(await _look(connection), number)
+            progress = progress_of(await look(connection), number)
         except NoQuorum as error:
             progress = Progress(str(error))
         if progress != told:
-            click.echo(f"replica {number}: {progress.text}")
-            sys.stdout.flush()
+            if as_json:
+                emit_json_line({"replica": number, "progress": progress.text, "voting": progress.voting})
+            else:
+                click.echo(f"replica {number}: {progress.text}")
             told = progress
         if progress.voting:
             return exits.OK
         await asyncio.sleep(POLL)
-
-
-async def _look(connection: Connection) -> Picture:
-    found = connection.find()
-    answers, errors = await ask_all(found.addresses, connection.timeout)
-    picture = picture_of(answers, errors)
-    if picture is None:
-        raise NoQuorum(f"no replica of the cell {found.cell} answers; addresses from {found.origin}")
-    return picture
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{question} Say --yes to go on; there is no terminal to ask on")
-    click.confirm(question, abort=True, err=True)
 
 
 def _address(text: str | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from chubby.cli import lock, replica, session
+from chubby.cli import lock, operating, replica, session
 from chubby.cli.main import chubby
 from tests.cli.fake_cell import FakeCell
 
@@ -19,7 +19,7 @@ Typed = Callable[..., Result]
 def cell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCell:
     """A cell that every command finds; no configuration of this machine is read."""
     fake = FakeCell()
-    for module in (session, lock, replica):
+    for module in (session, lock, operating, replica):
         monkeypatch.setattr(module, "open_session", fake.open_session)
     for variable in ("CHUBBY_CELL", "CHUBBY_CONFIG", "CHUBBY_SEQUENCER"):
         monkeypatch.delenv(variable, raising=False)

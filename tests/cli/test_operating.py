@@ -6,12 +6,15 @@ import json
 
 import pytest
 
-from chubby.cli import exits
+from chubby.cli import exits, operating
+from chubby.cli.options import Connection
+from chubby.cli.status_view import Picture, picture_of
 from chubby.cli.watch import SHOWN, concerns
 from chubby.types.events import Event, EventKind
 from chubby.types.nodes import LockMode
 from tests.cli.conftest import Typed
 from tests.cli.fake_cell import FakeCell
+from tests.cli.statuses import address, answers, status
 
 
 def test_locks(cell: FakeCell, typed: Typed) -> None:
@@ -62,9 +65,20 @@ def test_check_sequencer(cell: FakeCell, typed: Typed, monkeypatch: pytest.Monke
     assert typed("check-sequencer", "xyz").exit_code == exits.USAGE
 
 
-def test_step_down(cell: FakeCell, typed: Typed) -> None:
-    """To somebody, or to whoever is fit."""
+def test_step_down(cell: FakeCell, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To somebody, or to whoever is fit; to nobody who cannot be master, as a misspelt number."""
+
+    async def look(_connection: Connection) -> Picture:
+        said = [status(1, margin=1, learners=(6,)), *(status(number, learners=(6,)) for number in (2, 3, 6))]
+        picture = picture_of(answers(*said), {address(4): "no connection", address(5): "no connection"})
+        assert picture is not None
+        return picture
+
+    monkeypatch.setattr(operating, "look", look)
     assert typed("step-down").exit_code == typed("step-down", "--to", "3").exit_code == exits.OK
+    for number, why in ((9, "is not a member; members are 1, 2, 3"), (6, "does not vote"), (4, "does not answer: no")):
+        refused = typed("step-down", "--to", str(number))
+        assert refused.exit_code == exits.NO and f"replica {number} {why}" in refused.stderr
     assert cell.asked == [("step_down", 0), ("step_down", 3)]
 
 

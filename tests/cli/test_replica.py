@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
-from chubby.cli import exits
+from chubby.cli import asking, exits
 from chubby.cli import replica as replica_module
 from chubby.cli.members import Advice, Progress, advice, progress_of
 from chubby.cli.status_view import Picture, picture_of
@@ -106,7 +107,7 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[CellStatus, ...]]:
     async def ask_all(_addresses: list[str], _timeout: float) -> tuple[dict[str, CellStatus], dict[str, str]]:
         return answers(*next(looking)), {}
 
-    monkeypatch.setattr(replica_module, "ask_all", ask_all)
+    monkeypatch.setattr(asking, "ask_all", ask_all)
     monkeypatch.setattr(replica_module, "POLL", 0.001)
     return script
 
@@ -128,6 +129,17 @@ def test_add_is_followed_until_it_votes(cell: FakeCell, typed: Typed, stages: li
         "replica 6: waiting for it to start",
         "replica 6: catching up, 60 slots behind",
         "replica 6: votes",
+    ]
+
+
+def test_progress_for_programs(typed: Typed, stages: list[tuple[CellStatus, ...]]) -> None:
+    """A line of JSON for each stage."""
+    stages += [HEALTHY, (status(1, margin=2, learners=(6,)),), (status(1, margin=2, members=6), status(6, members=6))]
+    lines = typed("replica", "add", "6", "--json", *NEW, *ADDRESSES).output.splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"replica": 6, "done": "add"},
+        {"replica": 6, "progress": "waiting for it to start", "voting": False},
+        {"replica": 6, "progress": "votes", "voting": True},
     ]
 
 
