@@ -155,6 +155,38 @@ def test_a_promotion_chosen_by_the_dead_is_found_out() -> None:
     assert all(len(bench.peer(replica).electorate.latest.voters) == 4 for replica in (2, 3, 4))
 
 
+@pytest.mark.parametrize("told", [False, True], ids=["before it told", "after it told"])
+def test_two_voters_take_in_a_third(told: bool) -> None:
+    """docs/protocol.md "While a change is under way": until one of the others knows that the third one votes, the loss
+    of a disk counts against the two. Nothing is elected then, and nothing is forgotten: with its disk back the cell
+    goes on. From the moment it is told, the third one may stand in for it.
+    """
+    bench = Bench(3)
+    bench.elect(1)
+    bench.peer(1).reconfigure(configuration(1, 2, learners=(3,)), bench.now)
+    bench.drain(1)
+    bench.settle()
+    assert len(bench.peer(1).electorate.latest.voters) == 2
+    bench.peer(1).reconfigure(configuration(1, 2, 3), bench.now)
+    bench.drain(1)
+    bench.deliver(1, 2)
+    bench.persist(2)
+    bench.persist(1)
+    bench.deliver(2, 1)
+    assert bench.peer(1).electorate.latest == configuration(1, 2, 3)
+    if told:
+        bench.deliver(1, 2)
+        bench.persist(2)
+    bench.crash(1)
+    bench.drop()
+    bench.run(5 * SECOND)
+    assert (Role.MASTER in {bench.peer(replica).role for replica in (2, 3)}) is told
+    bench.restart(1)
+    bench.run(5 * SECOND)
+    assert Role.MASTER in {bench.peer(replica).role for replica in (1, 2, 3)}
+    assert all(bench.peer(replica).electorate.latest == configuration(1, 2, 3) for replica in (1, 2, 3))
+
+
 def test_a_learner_promoted_through_the_log_is_silent_at_first() -> None:
     """DESIGN §3 Membership: "a promoted one first waits out L"; nor does it stand before."""
     learner = peer(2, Recovered(configuration=configuration(1, 3, learners=(2,))))
