@@ -247,7 +247,7 @@ class Calls:
     def _work_plan(pending: PendingCall, plan: Plan) -> WorkPlan:
         session = pending.session
         body = Request(session.id, pending.number, session.acknowledged, plan.action)
-        return WorkPlan(body, plan.keys, plan.locks, plan.frees, plan.leaving)
+        return WorkPlan(body, plan.keys, plan.locks, plan.frees, plan.leaving, plan.alone)
 
     # ----------------------------------------------------------------------------------------------------- answers
 

@@ -55,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True):
     locks: tuple[str, ...] = ()
     frees: tuple[str, ...] = ()
     leaving: tuple[tuple[str, LockOwner], ...] = ()
+    alone: tuple[Token, ...] = ()
 
 
 class Held(msgspec.Struct, frozen=True):

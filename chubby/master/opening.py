@@ -10,7 +10,8 @@
 | sequential        | not NEVER | the same; the name is known when it is applied                                 |
 
 ACLs are checked here and never again: the modes asked for against the lists the node has, or will have, and the write
-list of the parent if it is made.
+list of the parent if it is made. So a create that may find the node there already (MAY) is proposed only while nothing
+in flight could make it: somebody who may not open an ephemeral must not get into its open-set.
 """
 
 from __future__ import annotations
@@ -82,9 +83,6 @@ def settle_open(desk: Desk, session: Session, call: Open, reply: Reply) -> Settl
     assert opened.stat is not None, "what was opened is there"
     node = desk.machine.node(opened.path)
     stat = node.stat if node is not None and node.instance == opened.stat.instance else opened.stat
-    refusal = denied(desk.machine, stat.acl, session.principal, call.mode, opened.path)
-    if refusal is not None and not opened.created:
-        return Settled(refusal)
     return _opened(desk, session, call, opened.path, stat, created=opened.created)
 
 
@@ -152,7 +150,10 @@ def _create(desk: Desk, session: Session, call: Open) -> Plan | Settled:
         attributes=call.attributes,
     )
     then: tuple[MachineOperation, ...] = (create, OpenCreated(call.handle))
-    return Plan(Transaction(then=then), keys_of_operations(desk.machine, desk.departures, then))
+    alone: tuple[Token, ...] = ()
+    if create.may_exist:
+        alone = (node_key(call.path), children_key(above)) if looks_sequential(call.path) else (node_key(call.path),)
+    return Plan(Transaction(then=then), keys_of_operations(desk.machine, desk.departures, then), alone=alone)
 
 
 def _opened(desk: Desk, session: Session, call: Open, path: str, stat: Stat, *, created: bool) -> Settled:

@@ -10,7 +10,8 @@
 they were admitted, whoever sent them. Rounds of invalidations run side by side; only proposing takes turns.
 
 **Gates.** A command that changes cacheable data waits for the end of a fail-over (`may_change`). One that may give a
-lock to somebody waits until no overdue session waits for it (`may_free`). While replicas disagree about the state, and
+lock to somebody waits until no overdue session waits for it (`may_free`). One that must know what it will find waits
+until nothing in flight touches that (`alone`). While replicas disagree about the state, and
 no majority says who is right, all wait that touch a file or a lock (`stop`), and calls are not admitted at all. What
 touches neither goes on: comparing digests, which tells when they agree again, and sessions that hold nothing, without
 which no operator could ask for anything.
@@ -54,7 +55,8 @@ class WorkPlan(msgspec.Struct, frozen=True):
     """What is to be proposed, and what that touches.
 
     `keys`: cacheable data it may change. `locks`: lanes it takes beside those of its keys. `frees`: locks that others
-    may be granted by it. `leaving`: members of open-sets that leave with it.
+    may be granted by it. `leaving`: members of open-sets that leave with it. `alone`: what nothing in flight may touch
+    when it is proposed, among its own lanes, so that nobody overtakes while it waits.
     """
 
     body: Body
@@ -62,6 +64,7 @@ class WorkPlan(msgspec.Struct, frozen=True):
     locks: tuple[str, ...] = ()
     frees: tuple[str, ...] = ()
     leaving: tuple[tuple[str, LockOwner], ...] = ()
+    alone: tuple[Token, ...] = ()
 
 
 class Errand(Protocol):
@@ -248,7 +251,7 @@ class Pipeline:
             may_free = not work.plan.frees or self._may_free(work.plan, at)
             if work.stage is not WorkStage.INVALIDATING:
                 return  # Its own session was overdue.
-            if not may_free:
+            if not may_free or self.last_in_flight(work.plan.alone):
                 self._held_back[work] = None
                 return
             if work.planned == (self._moves, at.now):

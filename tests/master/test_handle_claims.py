@@ -130,6 +130,50 @@ def test_found_at_the_slot_and_not_permitted() -> None:
     assert code_of(mallory.call(GetStat(1))) is ErrorCode.HANDLE_INVALID
 
 
+@pytest.mark.parametrize("ephemeral", [False, True])
+def test_who_may_not_open_an_ephemeral_does_not_keep_it(ephemeral: bool) -> None:
+    """Made in the moment between: whoever is refused must not be in its open-set, or it would outlive its maker."""
+    cell, root, _, mallory = cell_with_staff()
+    cell.applying = False
+    root.start(Open(30, "/race", RW, create=CreateMode.MUST, acl=PRIVATE, ephemeral=True))
+    call = mallory.start(Open(1, "/race", RW, create=CreateMode.MAY, ephemeral=ephemeral))
+    cell.applying = True
+    cell.settle()
+    assert code_of(mallory.answer(call)) is ErrorCode.PERMISSION_DENIED
+    assert cell.machine.open_count("/race") == 1
+    root.call(Close(30))
+    assert cell.machine.node("/race") is None
+
+
+def test_nor_one_that_a_sequence_made() -> None:
+    """Its name is known only when it is made; who guesses it waits for that as well."""
+    cell, root, _, mallory = cell_with_staff()
+    cell.applying = False
+    root.start(Open(30, "/race-", RW, create=CreateMode.MUST, acl=PRIVATE, ephemeral=True, sequential=True))
+    call = mallory.start(Open(1, "/race-0000000000", RW, create=CreateMode.MAY))
+    cell.applying = True
+    cell.settle()
+    assert code_of(mallory.answer(call)) is ErrorCode.PERMISSION_DENIED
+    assert cell.machine.open_count("/race-0000000000") == 1
+
+
+def test_who_may_open_it_waits_for_it_and_keeps_it() -> None:
+    """Two who make the same ephemeral at once: one makes it, both hold it open."""
+    cell = Cell()
+    alice, bob, carol = cell.client(), cell.client("bob"), cell.client("carol")
+    alice.open_handle("/d")
+    cell.applying = False
+    first = alice.start(Open(2, "/e", RW, create=CreateMode.MAY, ephemeral=True))
+    second = bob.start(Open(1, "/e", RW, create=CreateMode.MAY, ephemeral=True))
+    other = carol.start(Open(1, "/d/e", RW, create=CreateMode.MAY, ephemeral=True))
+    assert len(cell.log) == 2, "nobody waits for what is made elsewhere"
+    cell.applying = True
+    cell.settle()
+    answers = [alice.answer(first), bob.answer(second), carol.answer(other)]
+    assert [isinstance(answer, Opened) and answer.created for answer in answers] == [True, False, True]
+    assert cell.machine.open_count("/e") == 2
+
+
 @pytest.mark.parametrize(
     "call",
     [
