@@ -92,7 +92,7 @@ class Replica:
 
     @property
     def split(self) -> bool:
-        """Whether the replicas disagree about the state and no majority agrees: nothing is proposed then."""
+        """Whether the replicas disagree about the state and no majority agrees: writes are stopped then."""
         return self._vigil.split
 
     @property
@@ -310,12 +310,12 @@ class Replica:
         """Carry out what the master's room wants; True if Paxos has something new to do."""
         if self._master is None:
             return False
+        self._master.divided(self._vigil.split, now)
         proposed = False
         for effect in self._master.take_effects():
             match effect:
                 case Propose(command):
-                    if not self._vigil.split:
-                        proposed |= self._peer.propose(commands.encode(command))
+                    proposed |= self._peer.propose(commands.encode(command))
                 case Deliver(stream, frames):
                     self._gathering.deliver(stream, frames)
                 case EndStream(stream):
