@@ -2,8 +2,8 @@
 
 All synchronous sessions of a process share one daemon thread with one loop; it starts with the first session and ends
 with the last. A thread that waits can be interrupted (Ctrl-C) at any moment: its errand is known to it before the loop
-hears of it, and is given up, on the loop. It waits in slices, because CPython loses a signal that arrives just before
-the thread falls asleep, and because a loop that ended meanwhile answers nobody.
+hears of it, and is given up, on the loop. It waits in slices, because a signal that arrives just before the thread
+falls asleep is noticed by CPython only when it wakes, and because a loop that ended meanwhile answers nobody.
 
 A forked child has no such thread. It is recognised by its process id, and told so instead of being left waiting; what
 runs at its exit leaves the parent's sessions alone.
@@ -26,7 +26,7 @@ from chubby.errors import ForkedProcess, SessionExpired
 T = TypeVar("T")
 
 SLICE: Final = 0.5
-"""Seconds after which a thread that waits looks up: for a lost signal, for a loop that ended."""
+"""Seconds after which a thread that waits looks up: for a signal not noticed yet, for a loop that ended."""
 _JOIN: Final = 5.0
 """Seconds that the last session's close waits for the thread to end."""
 

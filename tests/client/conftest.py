@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from chubby import aio
-from chubby.types.time import MILLISECOND
+from chubby.types.time import from_seconds
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_network import ADDRESSES, FakeNetwork
 
@@ -19,12 +19,6 @@ Connect = Callable[[], "aio.Session"]
 def cell() -> FakeCell:
     """A cell with the usual leases."""
     return FakeCell()
-
-
-@pytest.fixture
-def hasty_cell() -> FakeCell:
-    """A cell whose leases run out while one waits: half a second, and as much grace."""
-    return FakeCell(500 * MILLISECOND, 200 * MILLISECOND, 500 * MILLISECOND)
 
 
 @pytest.fixture
@@ -40,6 +34,35 @@ async def session(network: FakeNetwork) -> AsyncIterator[aio.Session]:
     """An open session with `cell`."""
     async with aio.connect("/ls/local", addresses=ADDRESSES, network=network, timeout=30) as made:
         yield made
+
+
+LEASE, GRACE = 13.0, 46.0
+"""Seconds after which a session lease of the usual length has run out, and after that the grace period."""
+
+
+def sleep_through(session: aio.Session, seconds: float) -> None:
+    """Let `seconds` pass by the session's own clock, as for a machine that was asleep; the cell's goes on as before.
+
+    So leases run out in no time, and only when the test says so: however slow the machine is, none does by itself.
+    """
+    driver = session._driver
+    before = driver.clock
+    driver.clock = lambda: before() + from_seconds(seconds)
+    driver._ring()
+
+
+def cut_off(session: aio.Session) -> None:
+    """The session's network fails for good."""
+    network = session._driver.network
+    assert isinstance(network, FakeNetwork)
+    network.up = False
+
+
+def lose(session: aio.Session) -> None:
+    """The session is cut off for longer than its lease and the grace period: it expires."""
+    cut_off(session)
+    sleep_through(session, LEASE)
+    sleep_through(session, GRACE)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -45,14 +45,14 @@ class TestConnecting:
         """pains: a misspelled replica went unnoticed."""
         network.up = False
         with pytest.raises(NoQuorum, match=r"10\.0\.0\.2:1: 10\.0\.0\.2:1 cannot be reached"):
-            await aio.connect("/ls/local", addresses=ADDRESSES, network=network, timeout=0.2)
+            await aio.connect("/ls/local", addresses=ADDRESSES, network=network, timeout=1.0)
         assert network.closed
 
     async def test_the_error_says_in_one_line_what_was_tried(self, network: FakeNetwork) -> None:
         """Which cell, how often, for how long, and why each replica was of no use."""
         network.up = False
         with pytest.raises(NoQuorum) as caught:
-            await aio.connect("/ls/local", addresses=ADDRESSES, network=network, timeout=0.2)
+            await aio.connect("/ls/local", addresses=ADDRESSES, network=network, timeout=1.0)
         pattern = (
             r"no quorum: no master was found in \d+ attempts? over \d+\.\d s \(cell local; 10\.0\.0\.1:1: [^;\n]+; "
         )

@@ -10,8 +10,8 @@ import pytest
 
 from chubby import aio
 from chubby.client.recipes.service_registry import AsyncServiceRegistry, Instance
-from chubby.errors import SessionExpired
-from tests.client.conftest import until
+from chubby.errors import DeadlineExceeded, NoQuorum, OutcomeUnknown, SessionExpired
+from tests.client.conftest import lose, sleep_through, until
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_network import ADDRESSES, FakeNetwork
 
@@ -35,13 +35,6 @@ async def another(cell: FakeCell) -> AsyncIterator[Another]:
     """Gives further sessions with the cell of the test."""
     async with sessions(cell) as made:
         yield made
-
-
-async def down(session: aio.Session) -> None:
-    """The session's network fails for good."""
-    network = session._driver.network
-    assert isinstance(network, FakeNetwork)
-    network.up = False
 
 
 class TestConfigWatcher:
@@ -107,15 +100,61 @@ class TestConfigWatcher:
         await watcher.close()
         await watcher.close()
 
-    async def test_session_lost(self, hasty_cell: FakeCell) -> None:
+    async def test_session_lost(self, another: Another) -> None:
         """The iteration raises."""
-        async with sessions(hasty_cell) as another:
-            session = await another()
-            watcher = aio.ConfigWatcher(session, "/config")
-            await anext(watcher)
-            await down(session)
-            with pytest.raises(SessionExpired):
-                await anext(watcher)
+        session = await another()
+        watcher = aio.ConfigWatcher(session, "/config")
+        await anext(watcher)
+        waiting = asyncio.ensure_future(anext(watcher))
+        lose(session)
+        with pytest.raises(SessionExpired):
+            await waiting
+        with pytest.raises(SessionExpired):
+            await watcher.read()
+        await watcher.close()
+
+    async def test_the_first_reading_may_fail(self, session: aio.Session, network: FakeNetwork) -> None:
+        """No master within `call_timeout`: the iteration raises, and goes on with the value that it owes."""
+        await session.open("/config", create=True, contents=b"1")
+        async with aio.ConfigWatcher(session, "/config") as watcher:
+            session.call_timeout = 30.0
+            network.up = False
+            network.cut()
+            first = asyncio.ensure_future(anext(watcher))
+            await asyncio.sleep(0)
+            sleep_through(session, 31.0)
+            with pytest.raises((NoQuorum, OutcomeUnknown, DeadlineExceeded)):
+                await first
+            network.up = True
+            session.call_timeout = None
+            assert await anext(watcher) == b"1"
+
+    @pytest.mark.parametrize("cancelled", [False, True])
+    async def test_a_reading_that_fails_is_made_up_for(
+        self, session: aio.Session, another: Another, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+    ) -> None:
+        """The watch told of a change, but no reading answered it: the next step does, without a further change."""
+        handle = await (await another()).open("/config", create=True, contents=b"1")
+        async with aio.ConfigWatcher(session, "/config") as watcher:
+            assert await anext(watcher) == b"1"
+            reading, original = asyncio.Event(), watcher._contents
+
+            async def failing() -> bytes | None:
+                monkeypatch.setattr(watcher, "_contents", original)
+                reading.set()
+                if cancelled:
+                    await asyncio.Event().wait()
+                raise NoQuorum("no master just now")
+
+            monkeypatch.setattr(watcher, "_contents", failing)
+            following = asyncio.ensure_future(anext(watcher))
+            await handle.set_contents(b"2")
+            await asyncio.wait_for(reading.wait(), 30)
+            if cancelled:
+                following.cancel()
+            with pytest.raises((NoQuorum, asyncio.CancelledError)):
+                await following
+            assert await asyncio.wait_for(anext(watcher), 30) == b"2"
 
 
 class TestServiceRegistry:

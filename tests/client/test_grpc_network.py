@@ -224,7 +224,7 @@ class TestSessions:
         """The error names the replica, and what it said."""
         address = f"127.0.0.1:{free_port()}"
         with pytest.raises(NoQuorum, match=rf"over \d\.\d s \(cell local; {address}: connection refused\)$"):
-            await aio.connect("/ls/local", addresses=[address], timeout=0.5)
+            await aio.connect("/ls/local", addresses=[address], timeout=2.5)
 
 
 def test_a_fork_of_a_process_that_uses_grpc_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

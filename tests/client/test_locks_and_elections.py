@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from chubby import aio
+from chubby.client.driver import boot_clock
 from chubby.client.recipes.election import AsyncElection
 from chubby.client.recipes.lock import AsyncLock
-from chubby.errors import DeadlineExceeded, LockNotHeld, SessionExpired
+from chubby.errors import DeadlineExceeded, HandleInvalid, LockNotHeld, SequencerInvalid, SessionExpired
 from chubby.types.nodes import LockMode
-from chubby.types.time import SECOND
-from tests.client.conftest import until
+from tests.client.conftest import GRACE, LEASE, cut_off, sleep_through, until
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_network import ADDRESSES, FakeNetwork
 
@@ -44,13 +44,6 @@ def waiters(cell: FakeCell, path: str) -> int:
     """How many wait for the lock of a node."""
     node = cell.tree.nodes.get(path)
     return len(node.waiters) if node else 0
-
-
-async def down(session: aio.Session) -> None:
-    """The session's network fails for good."""
-    network = session._driver.network
-    assert isinstance(network, FakeNetwork)
-    network.up = False
 
 
 class TestLock:
@@ -83,20 +76,77 @@ class TestLock:
         async with AsyncLock(session, "/lock", mode=mode) as ours, AsyncLock(second, "/lock", mode=mode) as theirs:
             assert ours.token == theirs.token
 
-    async def test_uncertain_in_jeopardy_lost_at_the_end(self) -> None:
+    async def test_uncertain_in_jeopardy_lost_at_the_end(self, another: Another, cell: FakeCell) -> None:
         """`ensure` raises before anybody else can get the lock; leaving never fails."""
-        cell = FakeCell(SECOND // 2, SECOND // 5, grace_period=3 * SECOND)
-        async with sessions(cell) as another:
-            session = await another()
-            async with AsyncLock(session, "/lock", lock_delay=1.0) as held:
-                await down(session)
-                await until(lambda: not held.certain)
-                assert cell.tree.nodes["/lock"].holders, "nobody else can have it yet"
-                with pytest.raises(SessionExpired, match="may be lost: the session lease ran out"):
-                    held.ensure()
-                await until(lambda: session.state.final)
-                with pytest.raises(SessionExpired, match="is lost: the session is expired"):
-                    held.ensure()
+        session = await another()
+        async with AsyncLock(session, "/lock", lock_delay=1.0) as held:
+            cut_off(session)
+            sleep_through(session, LEASE)
+            assert cell.tree.nodes["/lock"].holders, "nobody else can have it yet"
+            assert not held.certain
+            with pytest.raises(SessionExpired, match="may be lost: the session lease ran out"):
+                held.ensure()
+            sleep_through(session, GRACE)
+            with pytest.raises(SessionExpired, match="is lost: the session is expired"):
+                held.ensure()
+
+    async def test_safe_again_it_is_held_as_before(
+        self, session: aio.Session, network: FakeNetwork, another: Another, cell: FakeCell
+    ) -> None:
+        """Jeopardy is doubt, not loss: the same token, and whoever waits goes on waiting."""
+        second = await another()
+        async with AsyncLock(session, "/lock") as held:
+            task = asyncio.ensure_future(AsyncLock(second, "/lock").acquire())
+            await until(lambda: waiters(cell, "/lock") == 1)
+            network.up = False
+            sleep_through(session, LEASE)
+            assert not held.certain
+            network.up = True
+            await until(lambda: held.certain)
+            held.ensure()
+            assert (await session.check_sequencer(held.sequencer)).token == held.token
+            assert not task.done()
+        assert (await task).token > held.token
+
+    async def test_a_holder_that_is_killed(self, session: aio.Session, another: Another, cell: FakeCell) -> None:
+        """Without a word: its lock goes to the next once the cell has let its session expire, not before."""
+        victim = await another()
+        held = await AsyncLock(victim, "/lock").acquire()
+        cut_off(victim)
+        task = asyncio.ensure_future(AsyncLock(session, "/lock").acquire())
+        await until(lambda: waiters(cell, "/lock") == 1)
+        assert not task.done()
+        cell.expire(victim.id, boot_clock())
+        assert (await task).token > held.token
+        with pytest.raises(SequencerInvalid):
+            await session.check_sequencer(held.sequencer)
+
+    async def test_a_waiter_that_is_killed_leaves_the_queue(
+        self, session: aio.Session, another: Another, cell: FakeCell
+    ) -> None:
+        """pains: an orphan in the queue. A waiter dies with its session, and the one behind it moves up."""
+        victim, third = await another(), await another()
+        async with AsyncLock(session, "/lock"):
+            dying = asyncio.ensure_future(AsyncLock(victim, "/lock").acquire())
+            await until(lambda: waiters(cell, "/lock") == 1)
+            task = asyncio.ensure_future(AsyncLock(third, "/lock").acquire())
+            await until(lambda: waiters(cell, "/lock") == 2)
+            cell.expire(victim.id, boot_clock())
+            with pytest.raises(SessionExpired):
+                await dying
+            assert waiters(cell, "/lock") == 1
+        assert (await task).token > 0
+
+    async def test_its_node_is_deleted_meanwhile(self, session: aio.Session, another: Another, cell: FakeCell) -> None:
+        """By whoever may: a waiter is told, and nothing of it is left open."""
+        second = await another()
+        async with AsyncLock(session, "/lock"):
+            waiting = asyncio.ensure_future(AsyncLock(second, "/lock").acquire())
+            await until(lambda: waiters(cell, "/lock") == 1)
+            await (await session.open("/lock")).delete()
+            with pytest.raises(HandleInvalid):
+                await waiting
+            assert second.statistics().handles == 0
 
     async def test_it_is_not_reentrant(self, session: aio.Session) -> None:
         """A second acquire would wait for itself; it says so. Released, it can be taken again."""
@@ -192,11 +242,44 @@ class TestElection:
         await leadership.handle.close()
         assert await waiting == "resigned"
 
-    async def test_told_when_the_session_is_lost(self, hasty_cell: FakeCell) -> None:
-        """And that is final."""
-        async with sessions(hasty_cell) as another:
-            session = await another()
-            leadership = await AsyncElection(session, "/leader").campaign()
-            await down(session)
-            assert "lease" in await leadership.lost()
-            assert not leadership.certain
+    async def test_told_when_the_session_is_lost(self, another: Another) -> None:
+        """And that is final; a jeopardy before is not told as a loss."""
+        session = await another()
+        leadership = await AsyncElection(session, "/leader").campaign()
+        waiting = asyncio.ensure_future(leadership.lost())
+        cut_off(session)
+        sleep_through(session, LEASE)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not waiting.done() and not leadership.certain
+        sleep_through(session, GRACE)
+        assert "lease" in await waiting
+        with pytest.raises(SessionExpired):
+            await leadership.announce(b"still me")
+
+    async def test_a_leader_that_is_killed_is_succeeded(
+        self, session: aio.Session, another: Another, cell: FakeCell
+    ) -> None:
+        """Its value stands until its successor writes its own; the followers see no gap."""
+        victim = await another()
+        await AsyncElection(victim, "/leader", b"victim").campaign()
+        task = asyncio.ensure_future(AsyncElection(session, "/leader", b"heir").campaign())
+        await until(lambda: waiters(cell, "/leader") == 1)
+        cut_off(victim)
+        assert await AsyncElection(session, "/leader").leader() == b"victim"
+        cell.expire(victim.id, boot_clock())
+        await task
+        assert await AsyncElection(session, "/leader").leader() == b"heir"
+
+    async def test_resigning_in_jeopardy_waits_for_no_master(self, another: Another, cell: FakeCell) -> None:
+        """The file cannot be emptied now; resigning never fails, and the end of the session releases the lock."""
+        session = await another()
+        election = AsyncElection(session, "/leader", b"me")
+        await election.campaign()
+        cut_off(session)
+        sleep_through(session, LEASE)
+        resigning = asyncio.ensure_future(election.resign())
+        await asyncio.sleep(0)
+        sleep_through(session, GRACE)
+        await resigning
+        assert cell.tree.nodes["/leader"].contents == b"me"

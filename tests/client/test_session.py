@@ -25,8 +25,9 @@ from chubby.errors import (
 from chubby.types.calls import CreateMode, MemberAction, Mode
 from chubby.types.events import Event, EventKind, EventMask
 from chubby.types.stream import CallFrame
+from chubby.types.time import from_seconds
 from chubby.types.transaction import Absent, Create, Read, Remove, Write
-from tests.client.conftest import until
+from tests.client.conftest import LEASE, lose, sleep_through, until
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_network import ADDRESSES, FakeNetwork
 
@@ -236,32 +237,44 @@ class TestStates:
         undo()
         undo()
 
-    async def test_jeopardy_then_safe(self, hasty_cell: FakeCell) -> None:
+    async def test_jeopardy_then_safe(self, session: aio.Session, network: FakeNetwork, cell: FakeCell) -> None:
         """Calls wait meanwhile, and nothing was lost."""
-        network = FakeNetwork(hasty_cell)
-        async with aio.connect("/ls/local", addresses=ADDRESSES, network=network) as session:
-            states = session.states()
-            handle = await session.open("/a", create=True)
-            hasty_cell.session_lease *= 100
-            network.up = False
-            assert [await anext(states), await anext(states)] == [SessionState.NORMAL, SessionState.JEOPARDY]
-            assert not session.certain
-            call = asyncio.ensure_future(handle.set_contents(b"1"))
-            for known in hasty_cell.sessions.values():
-                known.deadline += 10**12
-            network.up = True
-            assert await anext(states) is SessionState.SAFE
-            await call
-            assert session.certain
+        states = session.states()
+        handle = await session.open("/a", create=True)
+        token = (await handle.acquire()).token
+        network.up = False
+        sleep_through(session, LEASE)
+        assert [await anext(states), await anext(states)] == [SessionState.NORMAL, SessionState.JEOPARDY]
+        assert not session.certain
+        call = asyncio.ensure_future(handle.set_contents(b"1"))
+        await asyncio.sleep(0)
+        assert not call.done() and cell.tree.nodes["/a"].contents == b""
+        network.up = True
+        assert await anext(states) is SessionState.SAFE
+        await call
+        assert session.certain and (await handle.get_sequencer()).token == token
 
-    async def test_expired_everything_fails_and_iterations_raise(self, hasty_cell: FakeCell) -> None:
+    async def test_asleep_for_longer_than_the_lease(self, session: aio.Session) -> None:
+        """The very next look says so, before the loop has come round; nothing is answered from the cache (§6)."""
+        handle = await session.open("/a", create=True)
+        await handle.get_contents_and_stat()
+        assert session._driver.cached(handle._contents_call) is not None
+        asleep = session._driver.clock
+        session._driver.clock = lambda: asleep() + from_seconds(LEASE)
+        assert session.statistics().state is SessionState.NORMAL and not session.certain
+        assert session._driver.cached(handle._contents_call) is None
+        call = asyncio.ensure_future(handle.get_contents_and_stat())
+        await until(lambda: session.state is not SessionState.NORMAL)
+        assert (await call)[0] == b"" and session.statistics().state is SessionState.SAFE
+
+    async def test_expired_everything_fails_and_iterations_raise(self, cell: FakeCell) -> None:
         """DESIGN §6: every later call on every handle fails."""
-        network = FakeNetwork(hasty_cell)
+        network = FakeNetwork(cell)
         async with aio.connect("/ls/local", addresses=ADDRESSES, network=network) as session:
             handle = await session.open("/a", create=True, events=EventMask.CONTENTS_MODIFIED)
             silent = await session.open("/a")
             watch, states = await session.watch("/a"), session.states()
-            network.up = False
+            lose(session)
             with pytest.raises(SessionExpired):
                 await anext(handle.events())
             with pytest.raises(SessionExpired):

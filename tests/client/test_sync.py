@@ -24,6 +24,7 @@ from chubby.errors import (
 )
 from chubby.types.events import Event, EventKind, EventMask
 from chubby.types.transaction import Absent, Create
+from tests.client.conftest import lose
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_network import ADDRESSES, FakeNetwork
 
@@ -236,12 +237,12 @@ class TestEvents:
         session.on_state(seen.append)
         until(lambda: seen == [chubby.SessionState.NORMAL])
 
-    def test_expired_they_raise(self, hasty_cell: FakeCell) -> None:
+    def test_expired_they_raise(self, cell: FakeCell) -> None:
         """No silence."""
-        with open_session(hasty_cell) as session:
+        with open_session(cell) as session:
             handle = session.open("/a", create=True, events=EventMask.CONTENTS_MODIFIED)
             events, watch = handle.events(), session.watch("/a")
-            session._seam.on_loop(lambda: setattr(session._seam.driver.network, "up", False))
+            session._seam.on_loop(lambda: lose(session._seam.session))
             for iterator in (events, watch):
                 with pytest.raises(SessionExpired):
                     next(iterator)
