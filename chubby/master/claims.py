@@ -70,6 +70,8 @@ class Claims:
         ticket = open_handle(claim.ticket, machine.keys, machine.cell, session.id)
         if ticket is None or ticket.handle != claim.handle:
             return Failure(ErrorCode.HANDLE_INVALID, f"handle {claim.handle}: the ticket is not this cell's")
+        if len(session.handles) >= self._desk.settings.handles_per_session:
+            return Failure(ErrorCode.QUOTA_EXCEEDED, f"the session has {len(session.handles)} handles open")
         node = machine.node(ticket.path)
         if node is None or node.instance != ticket.instance:
             return Failure(ErrorCode.HANDLE_INVALID, f"{ticket.path}: the node of this handle was deleted")
@@ -79,14 +81,15 @@ class Claims:
         return handle
 
     def _watch(self, session: Session, claim: WatchClaim) -> Watch | None:
-        """The watch, if it is new to this master. One that is not permitted any more is told to look for itself."""
+        """The watch, if it is new to this master. One that is not permitted (any more) is told to look for itself."""
         watch = Watch(claim.watch, claim.path, claim.recursive)
-        if session.watches.get(claim.watch) == watch:
+        before = session.watches.get(claim.watch)
+        if before == watch:
             return None
-        if self._forbidden(session, claim):
+        crowded = before is None and len(session.watches) >= self._desk.settings.watches_per_session
+        if crowded or self._forbidden(session, claim):
             self._desk.tell(session.id, Event(EventKind.RESYNC, watch=claim.watch))
             return None
-        before = session.watches.get(claim.watch)
         if before is not None:
             self._desk.subscriptions.drop_watch(session.id, before)
         session.watches[claim.watch] = watch

@@ -7,7 +7,8 @@ A queue that is full makes room in two steps:
 2. If that is not enough, everything from the history goes, and each subscription that lost something gets one RESYNC
    in its place: read again what you rely on.
 
-So the queue never holds more than its limit plus a few events per subscription, and there is no silent gap.
+So the queue never holds more than its limit plus a few events per subscription, and there is no silent gap. While it
+is longer than its limit it is looked through only once per half a limit of events, however many do not coalesce.
 """
 
 from __future__ import annotations
@@ -37,13 +38,14 @@ _Sameness = tuple[EventKind, str, int, HandleNumber, WatchNumber]
 class EventQueue:
     """Events not yet sent."""
 
-    __slots__ = ("_counters", "_events", "_limit")
+    __slots__ = ("_counters", "_events", "_limit", "_room")
 
     def __init__(self, limit: int, counters: Counters) -> None:
         """An empty queue that coalesces when it holds `limit` events."""
         assert limit > 0, "a queue has room for something"
         self._events: deque[Event] = deque()
         self._limit = limit
+        self._room = limit
         self._counters = counters
 
     def __len__(self) -> int:
@@ -52,19 +54,22 @@ class EventQueue:
 
     def add(self, event: Event) -> None:
         """Put an event at the end."""
-        if len(self._events) >= self._limit:
+        if len(self._events) >= self._room:
             self._make_room()
         self._events.append(event)
 
     def put_back(self, events: Iterable[Event]) -> None:
         """Put events that were taken, but not seen, at the front again."""
         self._events.extendleft(reversed(tuple(events)))
-        if len(self._events) > self._limit:
+        if len(self._events) > self._room:
             self._make_room()
 
     def take(self, limit: int) -> tuple[Event, ...]:
         """Take up to `limit` events from the front."""
-        return tuple(self._events.popleft() for _ in range(min(limit, len(self._events))))
+        taken = tuple(self._events.popleft() for _ in range(min(limit, len(self._events))))
+        if len(self._events) < self._limit:
+            self._room = self._limit
+        return taken
 
     @property
     def earliest_revision(self) -> Revision | None:
@@ -82,6 +87,7 @@ class EventQueue:
         if len(kept) > self._limit // 2:
             kept = self._resynchronise(kept)
         self._events = deque(kept)
+        self._room = max(self._limit, len(kept) + self._limit // 2)
 
     def _resynchronise(self, events: list[Event]) -> list[Event]:
         kept: list[Event] = []

@@ -246,7 +246,8 @@ class Greeter:
         if session is None:
             self._refuse(stream, ErrorCode.SESSION_EXPIRED, "the session has ended")
         else:
-            session.mourners.append(stream.id)
+            # The end may take its time, and the client tries again and again: only who still listens is kept.
+            session.mourners = [other for other in session.mourners if self._streams.get(other)] + [stream.id]
 
     def _refuse(self, stream: Stream, code: ErrorCode, message: str) -> None:
         self._streams.end(stream.id, Refused(Failure(code, message)))

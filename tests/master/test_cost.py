@@ -6,10 +6,7 @@ sessions must take about as many.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from functools import partial
-from types import FrameType
 
 import pytest
 
@@ -30,26 +27,10 @@ from chubby.types.stream import CallFrame, KeepAlive, OpenSession
 from chubby.types.time import SECOND
 from chubby.types.transaction import Write
 from tests.master.cell import Cell, Client
+from tests.master.counting import count_calls
 
 FEW, MANY = 200, 2_000
 Crowd = tuple[Cell, Client, list[Client]]
-
-
-def count_calls(action: Callable[[], object]) -> int:
-    """How many Python functions `action` calls."""
-    count = 0
-
-    def tracer(frame: FrameType, event: str, arg: object) -> None:
-        nonlocal count
-        count += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(tracer)
-    try:
-        action()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 def crowd(size: int) -> Crowd:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from chubby.master.counters import Counters
 from chubby.master.event_queue import HISTORY_KINDS, EventQueue
 from chubby.types.events import Event, EventKind
+from tests.master.counting import count_calls
 
 
 def modified(path: str, revision: int, watch: int = 1) -> Event:
@@ -92,6 +93,30 @@ def test_earliest_revision() -> None:
     queue.add(modified("/a", 7))
     queue.add(modified("/a", 5))
     assert queue.earliest_revision == 5
+
+
+def test_what_cannot_coalesce_costs_no_search_per_event() -> None:
+    """Thousands of handles of one session, each with an event of its own: that must not hold up everybody else."""
+    queue = EventQueue(100, Counters())
+
+    def fill() -> None:
+        for handle in range(2_000):
+            queue.add(conflict(handle))
+
+    cost = count_calls(fill)
+    assert len(queue) == 2_000 and cost < 200_000, "looking through all of them for each would cost 4,000,000"
+
+
+def test_a_queue_that_was_emptied_is_as_short_as_before() -> None:
+    """Room once made for what does not coalesce is given back."""
+    counters = Counters()
+    queue = EventQueue(8, counters)
+    for handle in range(1, 40):
+        queue.add(conflict(handle))
+    queue.take(1_000)
+    for revision in range(1, 100):
+        queue.add(modified(f"/{revision}", revision))
+        assert len(queue) <= 8
 
 
 names = st.sampled_from(["/a", "/b", "/c", "/d", "/e"])

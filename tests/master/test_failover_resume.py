@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chubby.errors import ErrorCode
+from chubby.master import MasterSettings
 from chubby.namespace.commands import (
     Limits,
 )
@@ -63,6 +64,27 @@ def test_handles_that_are_lost_say_why() -> None:
     ]
     assert isinstance(alice.call(GetStat(kept)), StatResult)
     assert code_of(alice.call(GetStat(1))) is ErrorCode.HANDLE_INVALID
+
+
+def test_no_more_is_taken_up_than_may_be_open() -> None:
+    """What a session may present is bounded like what it may ask for, and what is left out is told."""
+    cell = Cell(MasterSettings(replica=1, handles_per_session=3, watches_per_session=2))
+    alice = cell.client()
+    for number in range(1, 7):
+        alice.open_handle("/f")
+        if number != 1:
+            alice.call(Close(number))
+    cell.fail_over()
+    watches = [WatchClaim(number, "/f", recursive=False) for number in (1, 2, 3)]
+    alice.resume(watches=watches)
+    assert alice.resumed is not None
+    assert [(handle, failure.code) for handle, failure in alice.resumed.lost] == [
+        (number, ErrorCode.QUOTA_EXCEEDED) for number in (4, 5, 6)
+    ]
+    assert cell.master.statistics().handles == 3 and cell.master.statistics().watches == 2
+    assert [event for event in alice.events if event.kind is EventKind.RESYNC] == [Event(EventKind.RESYNC, watch=3)]
+    alice.resume(claims=[], watches=watches[:2])
+    assert cell.master.statistics().watches == 2, "those it knows are known"
 
 
 def test_one_closed_in_this_epoch_stays_closed() -> None:

@@ -84,6 +84,26 @@ def test_resuming_while_the_end_is_on_its_way() -> None:
     assert refusal(client) is ErrorCode.SESSION_EXPIRED
 
 
+def test_resuming_again_and_again_while_the_end_is_on_its_way() -> None:
+    """While replicas disagree an end may take days: the last stream is told, the ones before are forgotten."""
+    cell = Cell()
+    client = cell.client()
+    client.call(Acquire(client.open_handle("/l")))
+    client.disconnect()
+    cell.master.divided(True, cell.now)
+    cell.advance(12 * SECOND)
+    for _ in range(50):
+        client.resume()
+        assert client.end is None and client.resumed is None
+        client.disconnect()
+    client.resume()
+    assert cell.master._sessions[client.session].mourners == [client.stream]
+    cell.master.divided(False, cell.now)
+    cell.settle()
+    client.read()
+    assert refusal(client) is ErrorCode.SESSION_EXPIRED
+
+
 def test_a_bogus_cursor_means_no_more_than_the_present() -> None:
     """A client cannot skip events that have not happened."""
     cell = Cell()
