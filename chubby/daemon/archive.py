@@ -12,17 +12,20 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from chubby.daemon import clock
 from chubby.daemon.loading import Abandoned, Loader
 from chubby.daemon.vault import Fetched, Vault
 from chubby.daemon.worker import DiskWorker, Job
 from chubby.errors import CorruptData, StorageFailed
+from chubby.namespace.machine import Machine
+from chubby.paxos.configuration import Configuration
 from chubby.paxos.messages import SnapshotChunk
 from chubby.paxos.ready import ReadChunk, StoreChunk
-from chubby.replica.replica import Replica
 from chubby.replica.step import SnapshotOrder
 from chubby.types.identity import ReplicaId, Slot
+from chubby.types.time import Instant
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +33,36 @@ Feed = Callable[[Callable[[], None]], None]
 """Hands an input to the core, as `Node` does: unless the node is closing, and with its bugs caught."""
 
 
+class Core(Protocol):
+    """What the replica is told of snapshots (`chubby.replica.replica.Replica`)."""
+
+    def snapshot_taken(self, slot: Slot, size: int) -> None:
+        """One of our own is durable."""
+
+    def snapshot_failed(self) -> None:
+        """One of our own is not to be had."""
+
+    def snapshot_gone(self, to: ReplicaId) -> None:
+        """One that `to` asked for is not there any more."""
+
+    def chunk_stored(self, slot: Slot, now: Instant) -> None:
+        """A part of one that is being fetched is kept."""
+
+    def snapshot_rejected(self, now: Instant) -> None:
+        """A fetched one is of no use."""
+
+    def snapshot_installed(
+        self, slot: Slot, size: int, configuration: Configuration, machine: Machine, now: Instant
+    ) -> None:
+        """A fetched one is durable."""
+
+
 class Archive:
     """The snapshots of one running replica."""
 
     def __init__(
         self,
-        replica: Replica,
+        replica: Core,
         vault: Vault,
         worker: DiskWorker,
         feed: Feed,

@@ -1,7 +1,8 @@
 """`chubbyd`: one replica of a cell, in the foreground.
 
-Exit codes: 0 stopped as asked; 64 wrong usage; 70 a bug; 74 the disk refused or the data directory is not ours; 75 the
-replica was expelled from its cell; 78 wrong configuration.
+Exit codes: 0 stopped as asked; 64 wrong usage; 70 a bug; 74 the disk refused, or the data directory is not ours; 75 the
+replica was expelled from its cell; 78 wrong configuration, or an address that cannot be had. Whatever ends it has one
+line on standard error, a bug also a traceback.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from chubby.daemon.node import Ending
 from chubby.daemon.serve import Service
 from chubby.errors import ConfigError, StorageFailed
 from chubby.storage.directory import DataDirectory
+from chubby.storage.faults import disk_errors
 from chubby.storage.files import OsFiles
 from chubby.types.identity import ReplicaId
 
@@ -74,6 +76,8 @@ def main(config_file: Path, replica: ReplicaId, data: Path | None, verbose: bool
     A replica whose data directory is empty joins its cell as a learner; format the directories of a new cell with
     `chubby cell format`.
     """
+    # Until the loop takes over (`_serve`), Ctrl-C ends the process as SIGTERM does: nothing was begun yet.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.setswitchinterval(SWITCH_INTERVAL)
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
@@ -90,8 +94,9 @@ def run(config_file: Path, replica: ReplicaId, data: Path | None) -> int:
             known = ", ".join(str(each.id) for each in config.replicas)
             raise ConfigError(f"{config_file}: there is no replica {replica}; known are {known}. Give one of these.")
         path = data if data is not None else Path(config.replica_directory(replica))
-        path.mkdir(parents=True, exist_ok=True)
-        with DataDirectory(OsFiles(str(path)), replica) as directory:
+        with disk_errors(f"making the data directory {path}"):
+            files = OsFiles(path)
+        with DataDirectory(files, replica) as directory:
             ending = uvloop.run(_serve(config, replica, directory))
     except ConfigError as error:
         return _complain(error, EXIT_CONFIG)

@@ -20,7 +20,7 @@ async def listen(address: str) -> socket.socket:
         host, port = parse_address(address)
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (ValueError, OSError) as error:
-        raise ConfigError(f"cannot listen on {address}: {error}") from error
+        raise ConfigError(f"cannot listen for replicas at {address}: {error}") from error
     problem: OSError | None = None
     for family, kind, protocol, _, where in found:
         listener = socket.socket(family, kind, protocol)
@@ -34,7 +34,8 @@ async def listen(address: str) -> socket.socket:
             problem = error
         else:
             return listener
-    raise ConfigError(f"cannot listen on {address}: {problem}")
+    reason = problem.strerror if problem is not None else "the name has no address"
+    raise ConfigError(f"cannot listen for replicas at {address}: {reason}")
 
 
 def tune(connection: socket.socket, dead: Duration) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from chubby.daemon.founding import format_replica
 from chubby.daemon.main import EXIT_CONFIG, EXIT_STORAGE, EXIT_USAGE, main, run
 from chubby.storage.directory import DataDirectory
 from chubby.storage.files import OsFiles
-
-LOCAL = Path(__file__).parents[2] / "cell_config" / "local.toml"
+from tests.daemon.samples import CELL, LOCAL, small_cell
 
 
 @pytest.mark.parametrize("arguments", [[], ["--config", "x"], ["--config", "x", "--replica", "one"], ["--no-such"]])
@@ -48,3 +49,22 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, capsys: pytest.
     (tmp_path / "holiday.jpg").write_bytes(b"x")
     assert run(LOCAL, 1, tmp_path) == EXIT_STORAGE
     assert "holiday.jpg" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told_with_its_address(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """One line, and the code of a wrong configuration: a restart will not help."""
+    config = small_cell(tmp_path)
+    with DataDirectory(OsFiles(tmp_path / "data"), 1) as directory:
+        format_replica(directory, config, 1, CELL)
+    for address, whom in ((config.replicas[0].peer, "replicas"), (config.replicas[0].client, "clients")):
+        host, _, port = address.rpartition(":")
+        with socket.create_server((host, int(port))):
+            assert run(Path(config.source), 1, tmp_path / "data") == EXIT_CONFIG
+        assert capfd.readouterr().err == f"chubbyd: cannot listen for {whom} at {address}: Address already in use\n"
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what was tried, not as a number in brackets."""
+    (tmp_path / "file").write_bytes(b"")
+    assert run(LOCAL, 1, tmp_path / "file" / "data") == EXIT_STORAGE
+    assert capsys.readouterr().err == f"chubbyd: making the data directory {tmp_path}/file/data: Not a directory\n"

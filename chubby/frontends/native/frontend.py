@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeAlias, cast
 
@@ -12,6 +13,7 @@ import msgspec
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from chubby.config.addresses import parse_address
 from chubby.errors import ChubbyError, ConfigError, NotMaster, Overloaded
 from chubby.frontends.native.handlers import Handlers
 from chubby.frontends.native.health import Health
@@ -77,6 +79,7 @@ class NativeFrontend:
         With `credentials` over TLS. Raises ConfigError if the address cannot be had.
         """
         assert self._server is None, "a front end is started once"
+        _check_address(address)
         settings = self._settings
         server = grpc.aio.server(
             options=channel_arguments(settings),
@@ -183,3 +186,23 @@ class NativeFrontend:
         request = reflection_pb2.ServerReflectionRequest.FromString
         response = reflection_pb2.ServerReflectionResponse.SerializeToString
         return {"ServerReflectionInfo": self._handlers.conversing(self._describe, request, response)}
+
+
+def _check_address(address: str) -> None:
+    """Raise ConfigError, with the system's reason, if nobody can listen at `address` now; gRPC keeps that to itself.
+
+    Names, and other forms than host:port, are left to gRPC: to look a name up may take long.
+    """
+    try:
+        host, port = parse_address(address)
+        (family, kind, protocol, _, where), *_ = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        )
+    except (ValueError, socket.gaierror):
+        return
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(where)
+        except OSError as error:
+            raise ConfigError(f"cannot listen for clients at {address}: {error.strerror or error}") from error
