@@ -33,9 +33,9 @@ cell: $(READY)  ## Start the local cell: five replicas on this machine
 test: $(READY)  ## Run the tests
 	$(BIN)/pytest $(ARGS)
 
-simulate: $(READY)  ## Run whole cells in the seeded simulator (SEEDS=50 START=0, or SEED=7 TRACE=1)
+simulate: $(READY)  ## Run whole cells in the seeded simulator (SEEDS=50 START=0 JOBS=1, or SEED=7 TRACE=1)
 	$(BIN)/python -m tests.simulation --start $(or $(START),0) --seeds $(or $(SEEDS),50) \
-	    $(if $(SEED),--seed $(SEED)) $(if $(TRACE),--trace)
+	    $(if $(SEED),--seed $(SEED)) $(if $(TRACE),--trace) $(if $(JOBS),--jobs $(JOBS))
 
 check: lint types layers verify-proto test  ## All that must hold before a change lands
 

@@ -48,6 +48,18 @@ class LogChecker:
                 raise Violation(f"slot {slot} was chosen with two values; {host.place} has the second one")
 
 
+class MasterChecker:
+    """At any instant at most one replica counts on its master lease, each by its own clock (DESIGN §3 Master lease)."""
+
+    def __init__(self, hosts: list[ReplicaHost]) -> None:
+        self._hosts = hosts
+
+    def observe(self, host: ReplicaHost) -> None:
+        """Something happened at `host`: if it believes now, nobody else may."""
+        if host.believes and (others := [other.place for other in self._hosts if other is not host and other.believes]):
+            raise Violation(f"{host.place} and {', '.join(others)} count on a master lease at one time")
+
+
 class Access(msgspec.Struct, frozen=True):
     """One read or write of a node as its client saw it: true times, and the content generation it read or made."""
 

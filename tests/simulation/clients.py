@@ -15,8 +15,8 @@ from chubby.types.identity import CallNumber, Epoch, HandleNumber
 from chubby.types.results import Answer
 from chubby.types.stream import ClientFrame, ServerFrame
 from chubby.types.time import MILLISECOND, NEVER, SECOND, Duration, Instant
-from tests.simulation.hosts import Connection, ReplicaHost
-from tests.simulation.network import Network
+from tests.simulation.hosts import ReplicaHost
+from tests.simulation.network import Connection, Network
 from tests.simulation.world import Clock, Timer, World
 
 RESET_AFTER: Duration = 20 * SECOND

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from chubby.types.time import MILLISECOND, SECOND, Duration
+from functools import partial
+
+from chubby.types.limits import MASTER_LEASE
+from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration
 from tests.simulation.clients import ClientHost
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Network, Weather
@@ -25,6 +28,9 @@ class Faults:
             "pause": self._pause,
             "partition": self._partition,
             "isolate_master": self._isolate_master,
+            "usurp": self._usurp,
+            "nap": self._nap,
+            "crash_in_sync": self._crash_in_sync,
             "crash_master": self._crash_master,
             "hand_over": self._hand_over,
             "slow_disk": self._slow_disk,
@@ -36,6 +42,9 @@ class Faults:
         self._kinds = [kinds[name] for name in sorted(kinds) if chance.random() < 0.5] or [self._crash]
         self._interval: Duration = round(chance.uniform(0.5, 6.0) * SECOND)
         self._wiped_at = -60 * SECOND
+        usual_fsync = chance.choice((150 * MICROSECOND, 150 * MICROSECOND, 2 * MILLISECOND, 15 * MILLISECOND))
+        for host in hosts:
+            host.usual_fsync = host.fsync = usual_fsync
         network.weather = Weather(
             loss=chance.choice((0.0, 0.0, 0.01, 0.1)),
             duplicate=chance.choice((0.0, 0.02)),
@@ -52,7 +61,8 @@ class Faults:
         self._network.heal()
         self._network.weather = Weather()
         for host in self._hosts:
-            host.fsync = 150_000
+            host.fsync = host.usual_fsync
+            host.at_sync = None
             if not host.running:
                 host.start()
 
@@ -66,7 +76,7 @@ class Faults:
         return self._world.random.choice(self._hosts)
 
     def _master(self) -> ReplicaHost:
-        masters = [host for host in self._hosts if host.replica_is_master]
+        masters = [host for host in self._hosts if host.believes]
         return self._world.random.choice(masters) if masters else self._any()
 
     def _down(self, host: ReplicaHost) -> None:
@@ -105,7 +115,7 @@ class Faults:
         host = self._any()
         host.fsync = self._world.random.choice((20 * MILLISECOND, 300 * MILLISECOND, 3 * SECOND))
         self._world.trace(f"{host.place} has a slow disk: {host.fsync // MILLISECOND} ms")
-        self._world.after(self._while(), lambda: setattr(host, "fsync", 150_000))
+        self._world.after(self._while(), lambda: setattr(host, "fsync", host.usual_fsync))
 
     def _partition(self) -> None:
         chance = self._world.random
@@ -121,13 +131,48 @@ class Faults:
         self._world.after(self._while(), self._network.heal)
 
     def _isolate_master(self) -> None:
+        """Both ways, or one: it speaks and hears nothing, or it hears and is not heard."""
         host = self._master()
-        self._world.trace(f"{host.place} is cut off from the other replicas")
+        ways = self._world.random.choice(("both ways", "both ways", "inwards", "outwards"))
+        self._world.trace(f"{host.place} is cut off from the other replicas, {ways}")
         for other in self._hosts:
             if other is not host:
-                self._network.cut(host.place, other.place)
-                self._network.cut(other.place, host.place)
+                if ways != "inwards":
+                    self._network.cut(host.place, other.place)
+                if ways != "outwards":
+                    self._network.cut(other.place, host.place)
         self._world.after(self._while(), self._network.heal)
+
+    def _usurp(self) -> None:
+        """The master is cut off with its lease and its clients, the others are restarted at once: what they granted it
+        is in no memory any more.
+        """
+        host = self._master()
+        self._isolate_master()
+        for other in self._hosts:
+            if other is not host and other.running:
+                other.crash()
+                back = round(self._world.random.uniform(1, 100)) * MILLISECOND
+                self._world.after(back, partial(self._up, other))
+
+    def _nap(self) -> None:
+        """A stall that ends when the master lease does, a little before or after."""
+        self._master().pause(round(self._world.random.uniform(0.9, 1.1) * MASTER_LEASE))
+
+    def _crash_in_sync(self) -> None:
+        """The other replicas die as they begin to sync, with all sent that may be sent before; the master soon after,
+        and for longer.
+        """
+        master = self._master()
+        for host in self._hosts:
+            if host is not master:
+                host.at_sync = partial(self._restart, host)
+        self._world.after(round(self._world.random.uniform(1, 30)) * MILLISECOND, lambda: self._down(master))
+
+    def _restart(self, host: ReplicaHost) -> None:
+        if host.running:
+            host.crash()
+            self._world.after(10 * MILLISECOND, partial(self._up, host))
 
     def _wipe(self) -> None:
         """One disk at a time, and the next one only after there was time to rebuild: more is beyond what a cell

@@ -23,9 +23,9 @@ from chubby.replica.settings import Surroundings
 from chubby.replica.step import Halt, Letter, Step
 from chubby.storage.directory import Condition, DataDirectory
 from chubby.types.identity import CellId, Epoch, ReplicaId, Slot
-from chubby.types.stream import ClientFrame, ServerFrame
+from chubby.types.stream import ClientFrame
 from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration, Instant
-from tests.simulation.network import Network
+from tests.simulation.network import Connection, Network
 from tests.simulation.world import Clock, Timer, World
 from tests.storage.fake_files import FakeFiles
 
@@ -37,16 +37,6 @@ SPINS = 100
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(LinkMessage)
-
-Deliver = Callable[[tuple[ServerFrame, ...]], None]
-
-
-class Connection:
-    """One client's stream at this replica."""
-
-    def __init__(self, deliver: Deliver, end: Callable[[], None]) -> None:
-        self.deliver = deliver
-        self.end = end
 
 
 class ReplicaHost:
@@ -64,7 +54,10 @@ class ReplicaHost:
         self.replica: Replica | None = None
         self.halted: Halt | None = None
         """Why it last stopped by itself."""
-        self.fsync: Duration = 150 * MICROSECOND
+        self.usual_fsync: Duration = 150 * MICROSECOND
+        self.fsync = self.usual_fsync
+        self.at_sync: Callable[[], None] | None = None
+        """Befalls this host when its next fsync begins: what is sent at once has left, nothing is on its disk yet."""
         self.paused_until: Instant = 0
         self.chance = random.Random(world.random.getrandbits(64))
         self.followers: list[tuple[str, Callable[[Epoch, str], None]]] = []
@@ -294,6 +287,9 @@ class ReplicaHost:
             if connection is not None:
                 connection.end()
         if step.number:
+            if self.at_sync is not None:
+                self.world.after(0, self.at_sync)
+                self.at_sync = None
             self.world.after(self._sync_time(), partial(self._persist, self.life, step))
         for request in step.snapshot_requests:
             if isinstance(request, ReadChunk):
@@ -317,9 +313,9 @@ class ReplicaHost:
                 self.network.in_order(self.place, place, partial(tell, epoch, member.client_address))
 
     @property
-    def replica_is_master(self) -> bool:
-        """Whether it believes in its master lease's office."""
-        return self.replica is not None and self.replica.lease_until > 0
+    def believes(self) -> bool:
+        """Whether it counts on its master lease at this instant, by its own clock."""
+        return self.replica is not None and self.replica.lease_until > self.clock.now()
 
     def _sync_time(self) -> Duration:
         return self.fsync + round(self.chance.random() * self.fsync)

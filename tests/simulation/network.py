@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from chubby.types.stream import ServerFrame
 from chubby.types.time import MICROSECOND, MILLISECOND, Duration
 from tests.simulation.world import World
 
@@ -23,6 +24,14 @@ class Weather(msgspec.Struct, frozen=True):
     reorder: float = 0.0
     delay: Duration = 200 * MICROSECOND
     spread: Duration = 300 * MICROSECOND
+
+
+class Connection:
+    """One client's stream, as the replica at its end sees it."""
+
+    def __init__(self, deliver: Callable[[tuple[ServerFrame, ...]], None], end: Callable[[], None]) -> None:
+        self.deliver = deliver
+        self.end = end
 
 
 class Network:

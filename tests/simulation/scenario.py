@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from chubby.types.time import MILLISECOND, SECOND, Duration
-from tests.simulation.checkers import LockChecker, LogChecker, RegisterChecker, Violation
+from tests.simulation.checkers import LockChecker, LogChecker, MasterChecker, RegisterChecker, Violation
 from tests.simulation.clients import ClientHost
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import ReplicaHost
@@ -41,6 +41,7 @@ class Scenario:
         for host in self.hosts:
             host.peers = {other.number: other for other in self.hosts if other is not host}
         self.log = LogChecker()
+        self.masters = MasterChecker(self.hosts)
         by_address = {each.client: host for each, host in zip(config.replicas, self.hosts, strict=True)}
         drift = config.timing.clock_drift
         count = chance.randint(2, 6)
@@ -51,7 +52,7 @@ class Scenario:
         self.registers = {path: RegisterChecker(path) for path in ("/a", "/b")}
         self.locks = {path: LockChecker(path) for path in ("/l",)}
         self.counts = Counts()
-        pace = round(chance.choice((5, 20, 100)) * MILLISECOND)
+        pace = round(chance.choice((10, 50, 250)) * MILLISECOND)
         self.actors = [
             Actor(self.world, client, self.registers, self.locks, pace, self.counts) for client in self.clients
         ]
@@ -76,7 +77,7 @@ class Scenario:
         """Run to the end. Raises `Violation`, or whatever broke."""
         world = self.world
         for host in self.hosts:
-            host.observe = self.log.observe
+            host.observe = self._observe
             host.format()
             host.start()
         for client, actor in zip(self.clients, self.actors, strict=True):
@@ -90,6 +91,10 @@ class Scenario:
         self.faults.stop()
         self._recover()
         return Verdict(world.seed, world.now - START, self.counts, world.trace_hash)
+
+    def _observe(self, host: ReplicaHost) -> None:
+        self.log.observe(host)
+        self.masters.observe(host)
 
     def _recover(self) -> None:
         """Liveness: a fresh client is served, and all replicas catch up, within bounded time."""

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
-from tests.simulation.checkers import Access, LockChecker, RegisterChecker, Violation
+from chubby.replica.replica import Replica
+from tests.simulation.checkers import Access, LockChecker, MasterChecker, RegisterChecker, Violation
+from tests.simulation.hosts import ReplicaHost
+from tests.simulation.network import Network, Weather
+from tests.simulation.presence import PresenceChecker
+from tests.simulation.setup import CELL, configuration
+from tests.simulation.world import World
 
 
 def register(*accesses: tuple[str, int, int, int, bytes, bool]) -> RegisterChecker:
@@ -40,6 +49,39 @@ def test_a_broken_history_is_caught(second: tuple[str, int, int, int, bytes, boo
     """After a write of generation 2 was known."""
     with pytest.raises(Violation):
         register(("c1", 0, 10, 2, b"x", True), second)
+
+
+def test_two_believers_are_caught() -> None:
+    """DESIGN §3 Master lease; whoever does not believe is nobody's rival."""
+    world = World(1)
+    config = configuration(3)
+    hosts = [ReplicaHost(world, Network(world, Weather()), config, CELL, each.id) for each in config.replicas]
+    checker = MasterChecker(hosts)
+    checker.observe(hosts[0])
+    for host, left in zip(hosts, (1, 0, 1), strict=True):
+        host.replica = cast(Replica, SimpleNamespace(lease_until=host.clock.now() + left))
+    checker.observe(hosts[1])
+    with pytest.raises(Violation, match="r1 and r3"):
+        checker.observe(hosts[0])
+    hosts[2].replica = None
+    checker.observe(hosts[0])
+
+
+def test_an_instance_is_made_once_and_missed_only_after_its_deletion_began() -> None:
+    """DESIGN §5: absence is as consistent as contents."""
+    checker = PresenceChecker("/e")
+    checker.created(7, ephemeral=False, ended=10)
+    with pytest.raises(Violation, match="misses instance 7"):
+        checker.missed("c1", 11)
+    checker.missed("c1", 9)
+    checker.deleting(7)
+    checker.missed("c1", 20)
+    checker.seen("c1", 7, 20)
+    checker.deleted(7, 30)
+    with pytest.raises(Violation, match="sees instance 7"):
+        checker.seen("c1", 7, 31)
+    with pytest.raises(Violation, match="made twice"):
+        checker.created(7, ephemeral=True, ended=40)
 
 
 def test_a_lock_goes_from_hand_to_hand() -> None:

@@ -76,10 +76,11 @@ class Clock:
     """One host's CLOCK_BOOTTIME: an offset of its own, and a rate within the bound that the cell agreed upon."""
 
     def __init__(self, world: World, drift_ppm: int) -> None:
-        """The rate is drawn once for the host."""
+        """The rate is drawn once for the host, half the time at the very bound."""
         self._world = world
         self._offset = world.random.randrange(10**9, 10**15)
-        self._ppm = world.random.randint(-drift_ppm, drift_ppm)
+        ppm = world.random.randint(-2 * drift_ppm, 2 * drift_ppm)
+        self._ppm = max(-drift_ppm, min(ppm, drift_ppm))
 
     def now(self) -> Instant:
         """What the host reads."""
