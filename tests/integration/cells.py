@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -104,15 +104,24 @@ def alive(pid: int) -> bool:
 class Cell:
     """Replicas as processes. `file` is its configuration, with ports of its own."""
 
-    def __init__(self, directory: Path, replicas: int = 5, extra: str = "", formatted: bool = True) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        replicas: int = 5,
+        extra: str = "",
+        formatted: bool = True,
+        admins: Sequence[str] = (),
+    ) -> None:
         """Nothing started. `extra` is TOML added to the configuration: keys of [storage], then other tables."""
         self.directory = directory
         self.extra = extra
+        self.admins = admins
         ports = free_ports(2 * replicas)
         self.members = {
             index + 1: (f"127.0.0.1:{ports[2 * index]}", f"127.0.0.1:{ports[2 * index + 1]}")
             for index in range(replicas)
         }
+        directory.mkdir(exist_ok=True)
         self.file = directory / "cell.toml"
         self.write_configuration()
         self.data = directories_of(self.config, None)
@@ -123,7 +132,11 @@ class Cell:
 
     def write_configuration(self) -> None:
         """Write the file anew, after a change of `members` (each has an address for replicas and one for clients)."""
-        lines = ['[cell]\nname = "test"\n', f'[storage]\ndirectory = "{self.directory / "data"}"\n', self.extra]
+        lines = [
+            f'[cell]\nname = "test"\nadmins = {list(self.admins)}\n',
+            f'[storage]\ndirectory = "{self.directory / "data"}"\n',
+            self.extra,
+        ]
         for number, (peer, client) in self.members.items():
             lines.append(f'[[cell.replicas]]\nid = {number}\npeer = "{peer}"\nclient = "{client}"\n')
         self.file.write_text("\n".join(lines))
