@@ -61,15 +61,17 @@ class NodeDoor:
         return status_of(self._node)
 
     async def export(self) -> AsyncIterator[bytes]:
-        """See `Door.export`. The state is fixed at the first slice, the slices are encoded as they are asked for."""
+        """See `Door.export`. The state is fixed when the first piece is asked for; pieces are encoded on demand."""
         node = self._node
         machine, configuration = node.replica.machine, node.replica.configuration
         if machine is None or configuration is None:
             raise Overloaded("this replica has no state yet: it is still being rebuilt")
-        header = SnapshotHeader(node.identity.cell, machine.applied, configuration, machine.version, clock.wall_ms())
+        # Taken before anything is given out: the machine goes on while somebody reads.
+        snapshot = machine.snapshot()
+        header = SnapshotHeader(node.identity.cell, snapshot.slot, configuration, machine.version, clock.wall_ms())
         encoder = SnapshotEncoder(header)
         yield encoder.header
-        for piece in machine.snapshot().slices(SLICE):
+        for piece in snapshot.slices(SLICE):
             yield encoder.block(piece)
         yield encoder.footer()
 

@@ -10,6 +10,7 @@ below those of the new one.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from chubby.paxos.configuration import Identity
 from chubby.paxos.messages import ValueKind
 from chubby.paxos.ready import Recovered
 from chubby.storage.directory import Condition, DataDirectory
+from chubby.storage.faults import disk_errors
 from chubby.storage.files import OsFiles
 from chubby.types.identity import CellId, ReplicaId, Slot
 
@@ -52,25 +54,34 @@ def found_cell(
 ) -> Machine:
     """Format `directories` as a new cell `cell` with the nodes of `machine`; returns the machine it begins with.
 
-    The same arguments give the same first state on every machine. Raises StorageFailed if a directory is not
-    empty; then none is changed.
+    The same arguments give the same first state on every machine. Raises StorageFailed if a directory is not empty;
+    then none is changed. If the disk refuses in the middle, its words say which directories were formatted before.
     """
     slices = tuple(machine.snapshot().slices(SLICE))
     born = Machine.reborn(slices, cell=cell, key=b"", counter_floor=floor, name=config.name)
-    for replica, path in directories.items():
-        path.mkdir(parents=True, exist_ok=True)
-        with DataDirectory(OsFiles(str(path)), replica) as directory:
-            found = directory.inspect()
-            if found.condition is not Condition.EMPTY:
+    with contextlib.ExitStack() as stack:
+        opened: dict[ReplicaId, DataDirectory] = {}
+        for replica, path in directories.items():
+            with disk_errors(f"making the data directory {path}"):
+                files = OsFiles(path)
+            opened[replica] = stack.enter_context(DataDirectory(files, replica))
+            if opened[replica].inspect().condition is not Condition.EMPTY:
                 raise StorageFailed(f"{path} is not empty; a cell is only ever restored into empty directories")
-    for replica, path in directories.items():
-        with DataDirectory(OsFiles(str(path)), replica) as directory:
-            directory.format(
-                Identity(cell, replica, first_incarnation(cell, replica)),
-                first_configuration(config, cell),
-                born.snapshot().slices(SLICE),
-                machine_version=born.version,
-            )
+        formatted: list[str] = []
+        for replica, directory in opened.items():
+            try:
+                directory.format(
+                    Identity(cell, replica, first_incarnation(cell, replica)),
+                    first_configuration(config, cell),
+                    born.snapshot().slices(SLICE),
+                    machine_version=born.version,
+                )
+            except StorageFailed as error:
+                if not formatted:
+                    raise
+                begun = ", ".join(formatted)
+                raise StorageFailed(f"{error}; before you try again, remove what was made before: {begun}") from error
+            formatted.append(str(directories[replica]))
     return born
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,14 @@ from chubby.daemon.founding import (
     first_machine,
     format_replica,
     fresh_number,
+    learn_cell,
 )
-from chubby.errors import StorageFailed
+from chubby.errors import ConfigError, StorageFailed
 from chubby.storage.directory import Condition, DataDirectory
 from chubby.storage.files import OsFiles
+from tests.daemon.samples import CELL, small_cell
+from tests.daemon.test_node import running
+from tests.storage.fake_files import FakeFiles
 
 LOCAL = Path(__file__).parents[2] / "cell_config" / "local.toml"
 
@@ -67,3 +73,33 @@ def test_only_an_empty_directory_is_formatted(tmp_path: Path) -> None:
         with pytest.raises(StorageFailed, match="empty"):
             format_replica(directory, config, 1, 8)
         assert directory.inspect().identity == found.identity
+
+
+async def test_a_newcomer_learns_its_cell_from_any_member(tmp_path: Path) -> None:
+    """DESIGN §3 Incarnations: an empty directory does not know its cell; whoever is up tells it."""
+    config = small_cell(tmp_path, replicas=3)
+    async with running(config, FakeFiles()):
+        assert await asyncio.wait_for(learn_cell(config, 2), 60) == CELL
+        assert await asyncio.wait_for(learn_cell(config, 2), 60) == CELL, "its port is free again"
+
+
+async def test_newcomers_among_themselves_learn_nothing(tmp_path: Path) -> None:
+    """Three empty directories are no cell: they wait until somebody knows, and give up in good order when told to."""
+    config = small_cell(tmp_path, replicas=3)
+    tasks = asyncio.all_tasks()
+    asking = [asyncio.ensure_future(learn_cell(config, replica)) for replica in (1, 2, 3)]
+    done, _ = await asyncio.wait(asking, timeout=1)
+    assert not done
+    for each in asking:
+        each.cancel()
+    await asyncio.wait(asking, timeout=60)
+    assert all(each.cancelled() for each in asking)
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_a_newcomer_whose_port_is_taken_is_told(tmp_path: Path) -> None:
+    """Waiting would not help."""
+    config = small_cell(tmp_path, replicas=3)
+    host, _, port = config.replicas[0].peer.rpartition(":")
+    with socket.create_server((host, int(port))), pytest.raises(ConfigError, match="Address already in use"):
+        await learn_cell(config, 1)

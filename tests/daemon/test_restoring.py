@@ -5,13 +5,14 @@ max(own, unix seconds << 20)").
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chubby.config.load import load_cell
-from chubby.daemon.founding import first_machine, format_replica
+from chubby.daemon.founding import SLICE, first_configuration, first_machine, format_replica
 from chubby.daemon.restoring import floor_at, found_cell, machine_of_directory
-from chubby.errors import StorageFailed
+from chubby.errors import CorruptData, StorageFailed
 from chubby.namespace import commands
 from chubby.namespace.commands import (
     AcquireLock,
@@ -23,10 +24,12 @@ from chubby.namespace.commands import (
     Transaction,
 )
 from chubby.namespace.machine import Machine
+from chubby.paxos.configuration import Identity
 from chubby.paxos.messages import Ballot, Entry, Value, ValueKind
 from chubby.paxos.ready import AcceptedRecord, ChosenRecord, PromisedRecord
-from chubby.storage.directory import DataDirectory
+from chubby.storage.directory import Condition, DataDirectory
 from chubby.storage.files import OsFiles
+from chubby.storage.snapshot_format import SnapshotHeader
 from chubby.types.nodes import LockMode
 from chubby.types.transaction import Create
 
@@ -140,3 +143,71 @@ def test_a_directory_in_use_is_not_read(tmp_path: Path) -> None:
         format_replica(directory, config, 1, CELL)
         with pytest.raises(StorageFailed, match="in use"):
             machine_of_directory(tmp_path)
+
+
+def test_a_disk_that_refuses_in_the_middle_is_told_with_what_is_to_be_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a cell is none: whoever tries again knows which directories have to go first."""
+    old, _ = lived()
+    original = DataDirectory.format
+    made: list[DataDirectory] = []
+
+    def refuse(self: DataDirectory, *arguments: Any, **options: Any) -> None:
+        made.append(self)
+        if len(made) == 3:
+            raise StorageFailed("the disk is full")
+        original(self, *arguments, **options)
+
+    monkeypatch.setattr(DataDirectory, "format", refuse)
+    places = directories(tmp_path)
+    with pytest.raises(
+        StorageFailed, match="the disk is full; before you try again, remove what was made before"
+    ) as no:
+        found_cell(old, load_cell(LOCAL), places, NEW, floor_at(NOW))
+    assert str(places[1]) in str(no.value) and str(places[2]) in str(no.value) and str(places[3]) not in str(no.value)
+
+
+def test_a_directory_in_use_is_not_restored_into(tmp_path: Path) -> None:
+    """And none of the others is touched."""
+    old, _ = lived()
+    places = directories(tmp_path)
+    with DataDirectory(OsFiles(places[5]), 5), pytest.raises(StorageFailed, match="in use"):
+        found_cell(old, load_cell(LOCAL), places, NEW, floor_at(NOW))
+    with DataDirectory(OsFiles(places[1]), 1) as directory:
+        assert directory.inspect().condition is Condition.EMPTY
+
+
+def test_a_newcomer_has_no_state_to_recover(tmp_path: Path) -> None:
+    """It was rebuilt, and had not caught up when the others were lost."""
+    with DataDirectory(OsFiles(tmp_path), 1) as directory:
+        directory.become_new_incarnation(Identity(CELL, 1, 77))
+    with pytest.raises(CorruptData, match="newcomer"):
+        machine_of_directory(tmp_path)
+
+
+def test_of_a_survivor_whose_newest_snapshot_is_rotten_the_older_one_and_the_log_are_taken(tmp_path: Path) -> None:
+    """DESIGN §3 Disk: two snapshots, and the log since the older."""
+    config = load_cell(LOCAL)
+    expected, payloads = lived()
+    with DataDirectory(OsFiles(tmp_path), 1) as directory:
+        format_replica(directory, config, 1, CELL)
+        opened = directory.open()
+        ballot = Ballot(1, 1, 99)
+        opened.wal.append(
+            [
+                AcceptedRecord(Entry(slot, ballot, Value(ValueKind.COMMANDS, (payload,))))
+                for slot, payload in enumerate(payloads, 1)
+            ]
+        )
+        writer = opened.snapshots.begin(
+            SnapshotHeader(CELL, expected.applied, first_configuration(config, CELL), expected.version)
+        )
+        for piece in expected.snapshot().slices(SLICE):
+            writer.write(piece)
+        writer.finish()
+        opened.close()
+    newest = max((tmp_path / "current" / "snapshots").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-1])
+    found = machine_of_directory(tmp_path)
+    assert found.machine.digest() == expected.digest() and found.applied == len(payloads)
