@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -84,6 +89,25 @@ def test_the_master_is_asked_if_there_is_one(stop: list[Replica]) -> None:
     stop += [Replica(status(number, members=0, master=0, chosen=100 + number)) for number in (4, 3)]
     found = Source([each.address for each in stop[2:]], 5)
     assert not found.is_master and found.status.replica == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_export_that_is_stopped_leaves_nothing(stop: list[Replica], tmp_path: Path, number: signal.Signals) -> None:
+    """128 + n, and neither a file nor its beginnings."""
+    stop.append(Replica(status(1, members=0), b"CHUB", silent=True))
+    command = [sys.executable, "-m", "chubby.cli", "backup", "export", str(tmp_path / "b"), "--address"]
+    process = subprocess.Popen([*command, stop[0].address], stderr=subprocess.PIPE, text=True)
+    try:
+        pause, deadline = threading.Event(), time.monotonic() + 60
+        while not (tmp_path / "b.part").exists():
+            assert time.monotonic() < deadline and process.poll() is None
+            pause.wait(0.02)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, said, list(tmp_path.iterdir())) == (128 + number, "", [])
 
 
 def test_nobody_answers() -> None:
