@@ -30,6 +30,7 @@ class Progress:
         self._chosen: dict[Vote, Slot] = {}
         self._heard: dict[Vote, Instant] = {}
         self._answered: dict[Vote, Instant] = {}
+        self._asked: dict[Vote, tuple[Instant, Instant]] = {}
         self._steady: dict[Vote, Instant] = {}
 
     def heard(self, vote: Vote, chosen: Slot, now: Instant) -> None:
@@ -47,6 +48,13 @@ class Progress:
         """Whether `member` is known to have been alive within `ALIVE`, however late its words come."""
         asked = self._answered.get((member.replica, member.incarnation))
         return asked is not None and now - asked <= ALIVE
+
+    def asked(self, member: Member, now: Instant) -> Duration:
+        """`member` asks to join now: for how long it has kept asking, no longer than `ALIVE` apart."""
+        vote = (member.replica, member.incarnation)
+        first, last = self._asked.get(vote, (now, now))
+        self._asked[vote] = (first if now - last <= ALIVE else now, now)
+        return now - self._asked[vote][0]
 
     def chosen(self, member: Member) -> Slot:
         """How far `member` has come (0: not heard)."""
@@ -69,6 +77,7 @@ class Progress:
         """Forget: a mastership begins."""
         self._steady.clear()
         self._answered.clear()
+        self._asked.clear()
         self._chosen.clear()
         self._heard.clear()
 
@@ -87,8 +96,7 @@ class Membership:
 
         Only a replica the cell knows may return by itself, and not while its former incarnation is alive
         (then two processes run under one number). A Join may come late, though, and be of an incarnation that is no
-        more: the caller takes the newcomer in once it `Progress.answers`. One that does, and the other does not, is
-        the later of the two: the former one was heard after it was taken in, hence after any earlier one had died.
+        more: it is taken in once it is `present`.
         """
         configuration = self._electorate.latest
         former = configuration.member(member.replica)
@@ -101,6 +109,18 @@ class Membership:
             member.client_address or former.client_address,
         )
         return configuration.with_learner(joined)
+
+    def present(self, member: Member, now: Instant) -> bool:
+        """Whether a newcomer that asks to join is there now.
+
+        Of two incarnations only the later one can still answer: the one in the configuration was heard after it had
+        been taken in, hence after any earlier one had died. One that moved gets no question, since it is not known yet
+        where it is; it has to go on asking for as long as the other one has to be silent.
+        """
+        former = self._electorate.latest.member(member.replica)
+        moved = former is not None and member.peer_address not in ("", former.peer_address)
+        insists = self.progress.asked(member, now) >= ALIVE
+        return self.progress.answers(member, now) or (moved and insists)
 
     def promotion(self, chosen: Slot, now: Instant) -> Configuration | None:
         """The configuration that promotes a learner that is alive and has caught up with its admission and the master,

@@ -269,7 +269,7 @@ class Station:
         wanted = self.membership.admission(message.member, now)
         if wanted is None:
             return
-        if self.membership.progress.answers(message.member, now):
+        if self.membership.present(message.member, now):
             self.reconfigure(wanted, now)
         else:
             self.office.ask(sender, self.proposer.spoken, now)

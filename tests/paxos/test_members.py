@@ -100,6 +100,24 @@ def test_a_late_join_does_not_displace_a_newer_incarnation() -> None:
     assert not bench.peer(3).expelled
 
 
+def test_a_newcomer_that_moved_is_taken_in_though_no_question_reaches_it() -> None:
+    """Its Join says where it is, and it is linked with only once the configuration does."""
+    bench = Bench()
+    bench.elect(1)
+    bench.crash(3)
+    bench.wipe(3, 998)
+    bench.places[3].member = Member(3, 998, "moved:1", "moved:2")
+    bench.restart(3)
+    bench.cut = {(1, 3), (2, 3)}
+    bench.run(ALIVE)
+    assert bench.peer(1).electorate.latest == bench.genesis
+    bench.run(ALIVE + 2 * JOIN_INTERVAL)
+    assert bench.peer(1).electorate.latest.learners == (Member(3, 998, "moved:1", "moved:2"),)
+    bench.cut.clear()
+    bench.run(SECOND)
+    assert bench.peer(1).electorate.latest.is_voter(3, 998)
+
+
 def test_a_late_answer_does_not_speak_for_a_dead_incarnation() -> None:
     """What counts is when the question was sent, not when its answer came."""
     bench = Bench()

@@ -120,6 +120,17 @@ def test_an_answer_proves_life_from_the_question_on() -> None:
     assert not progress.answers(Member(3, 998), NOW)
 
 
+def test_who_goes_on_asking_insists() -> None:
+    """One Join, or a bundle of late ones, is no insistence; nor is one of each of two incarnations."""
+    held = Configuration((member(1), Member(2, 102, "old:1", "old:2"), member(3)))
+    view = membership(held)
+    moved = Member(2, 999, "new:1", "new:2")
+    stayed = Member(2, 998, "old:1", "old:2")
+    times = (0, 1, ALIVE // 2, ALIVE - 1, ALIVE, 2 * ALIVE + 1)
+    assert [view.present(moved, NOW + each) for each in times] == [False, False, False, False, True, False]
+    assert not any(view.present(stayed, NOW + each) for each in times)
+
+
 def test_progress_never_goes_back_but_is_of_one_incarnation() -> None:
     """Answers may be reordered; another life begins at nothing."""
     progress = Progress()
