@@ -11,6 +11,7 @@ from chubby.namespace.commands import (
     Command,
     EndLockDelay,
     ExpireSession,
+    LeaseCaps,
     Limits,
     Request,
     RotateKey,
@@ -244,6 +245,23 @@ def test_changes_wait_no_longer_than_the_cache_lease() -> None:
     assert alice.answer(call) is None
     cell.advance(1)
     assert isinstance(alice.answer(call), StatResult) and cell.now == begun + 4 * SECOND
+
+
+def test_sessions_that_have_ended_are_not_waited_for() -> None:
+    """Who has expired holds nothing in its cache: a hit needs the session lease too."""
+    settings = MasterSettings(replica=1, session_lease=3 * SECOND, cache_lease=10 * SECOND)
+    cell = Cell(settings, caps=LeaseCaps(3 * SECOND, 10 * SECOND))
+    alice = cell.client(caching=False)
+    handle = alice.open_handle("/f")
+    cell.client("bob")
+    cell.fail_over()
+    alice.resume()
+    call = alice.start(SetContents(handle, b"new"))
+    cell.advance(2 * SECOND)
+    alice.keep_alive()
+    assert alice.answer(call) is None
+    cell.advance(SECOND)
+    assert isinstance(alice.answer(call), StatResult)
 
 
 def test_sessions_that_never_cache_are_not_waited_for() -> None:
