@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
@@ -48,7 +49,13 @@ def emit_table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: It
             space + cell if to_the_right else cell + space
             for cell, space, to_the_right in zip(line, padding, right, strict=True)
         ]
-        click.echo(click.style("  ".join(aligned).rstrip(), bold=True if index == 0 else None))
+        text = "  ".join(aligned).rstrip()
+        click.echo(text if index else styled(text, bold=True))
+
+
+def styled(text: str, *, bold: bool | None = None, fg: str | None = None) -> str:
+    """`text` in bold or in a colour, unless the environment says NO_COLOR; what is no terminal shows it plain."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, bold=bold, fg=fg)
 
 
 def note(message: str) -> None:

@@ -7,7 +7,7 @@ import click
 from chubby.cli import exits
 from chubby.cli.asking import ask_all
 from chubby.cli.options import Connection, connection_options, json_option
-from chubby.cli.output import complain, emit_json, emit_table
+from chubby.cli.output import complain, emit_json, emit_table, styled
 from chubby.cli.program import examples
 from chubby.cli.running import Signals, run
 from chubby.cli.status_view import HEADER, NUMBERS, Picture, picture_of
@@ -55,4 +55,4 @@ def _show(picture: Picture) -> None:
     click.echo()
     emit_table(HEADER, picture.rows(), NUMBERS)
     for warning in picture.warnings:
-        click.echo(click.style(f"warning: {warning}", fg="yellow"))
+        click.echo(styled(f"warning: {warning}", fg="yellow"))

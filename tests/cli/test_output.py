@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chubby.cli.output import contents_json, emit_json, emit_table, lock_json, printable, wall_time
+from chubby.cli.output import contents_json, emit_json, emit_table, lock_json, printable, styled, wall_time
 from chubby.types.nodes import LockInfo, LockMode, LockOwner
 
 
@@ -22,6 +22,14 @@ def test_tables_are_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) ->
     assert second == "x" * 300 + "  1000"
     emit_table(("a", "b"), [["1", ""]])
     assert capsys.readouterr().out == "a  b\n1\n"
+
+
+def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but text where the environment says so; else a style, which `click.echo` strips off the terminal."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert styled("text", bold=True) == "\x1b[1mtext\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert styled("text", bold=True, fg="yellow") == "text"
 
 
 def test_json_is_one_line_when_piped(capsys: pytest.CaptureFixture[str]) -> None:
