@@ -49,6 +49,7 @@ class Faults:
             loss=chance.choice((0.0, 0.0, 0.01, 0.1)),
             duplicate=chance.choice((0.0, 0.02)),
             reorder=chance.choice((0.0, 0.0, 0.05)),
+            late=chance.choice((0.0, 0.0, 0.002)),
         )
 
     def start(self) -> None:

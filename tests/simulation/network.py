@@ -9,8 +9,10 @@ from collections.abc import Callable
 import msgspec
 
 from chubby.types.stream import ServerFrame
-from chubby.types.time import MICROSECOND, MILLISECOND, Duration
+from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration
 from tests.simulation.world import World
+
+LATEST: Duration = 8 * SECOND
 
 Place = str
 """A host: "r1" ... for replicas, "c1" ... for clients."""
@@ -22,6 +24,8 @@ class Weather(msgspec.Struct, frozen=True):
     loss: float = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0
+    late: float = 0.0
+    """Very late: after seconds, when what it speaks of may be long over."""
     delay: Duration = 200 * MICROSECOND
     spread: Duration = 300 * MICROSECOND
 
@@ -66,6 +70,8 @@ class Network:
         self._world.at(self._arrival(source, target, in_order), deliver)
         if chance.random() < weather.duplicate:
             self._world.at(self._arrival(source, target, in_order=False), deliver)
+        if weather.late and chance.random() < weather.late:
+            self._world.after(round(chance.random() * LATEST), deliver)
 
     def in_order(self, source: Place, target: Place, deliver: Callable[[], None]) -> bool:
         """Carry a part of a connection: in order, or not at all (then the connection hangs); whether it will arrive."""
