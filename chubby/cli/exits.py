@@ -11,7 +11,7 @@
 | 75   | a lock could not be had in time; the outcome is unknown: try again             |
 | 77   | permission denied                                                              |
 | 78   | a configuration file is wrong                                                  |
-| 128+n| ended by signal n                                                              |
+| 128+n| ended by signal n (`cell start` and `backup schedule` end so with 0)           |
 
 `chubby lock` passes on the exit code of its command (128 + n if signal n ended it); 126 and 127 say that it could not
 be started. 69 says that the lock was lost although the command ended as if all were well.
