@@ -4,11 +4,10 @@ The protocol
 ------------
 
 Every slot of the log is one instance of Paxos. A **ballot** (round, replica, incarnation) names one attempt of one
-replica to lead. Phase 1 (Prepare, Promise)
-runs once per ballot over *all* slots that are not known to be chosen; whoever wins it proposes values for slot after
-slot with one round trip each (Accept,
-Accepted). A value accepted by a majority under one ballot is **chosen**, for ever: any later ballot's phase 1 meets
-one of its acceptors and adopts it.
+replica to lead. Phase 1 (Prepare, Promise) runs once per ballot over *all* slots that are not known to be chosen;
+whoever wins it proposes values for slot after slot with one round trip each (Accept, Accepted). A value accepted by a
+majority under one ballot is **chosen**, for ever: any later ballot's phase 1 meets one of its acceptors and adopts
+it.
 
 ::
 
@@ -60,21 +59,21 @@ Why it is safe in places where the papers leave the choice
 -----------------------------------------------------------
 
 *Commit names its ballot.* "Slots up to c are chosen" holds for what was accepted under the very ballot of its sender.
-What a follower accepted earlier may be a value
-that lost; it fetches the winner.
+What a follower accepted earlier may be a value that lost; it fetches the winner.
 
 *Incarnations.* A replica that lost its disk may have made promises it no longer knows. It returns as another member:
-its new votes count only in slots whose
-configuration names the new incarnation, its old ones only where it names the old one. The ballot carries the
-incarnation too, so that two lives never propose under
-one ballot.
+its new votes count only in slots whose configuration names the new incarnation, its old ones only where it names the
+old one. The ballot carries the incarnation too, so that two lives never propose under one ballot.
+
+*Who joins is there.* Incarnations are random and have no order, and a Join may be late. The master asks a newcomer
+before it lets it displace another incarnation (any Heartbeat will do), and an answer is as old as its question. Lives
+of one replica follow each other, so of two only the later one can still answer.
 
 *Master lease.* Having answered a master, an acceptor promises nobody else for L, on its own clock; after a restart it
-keeps silent for the largest L it ever granted, after
-a promotion for L. A candidate therefore cannot win phase 1 while a master counts on a majority.
+keeps silent for the largest L it ever granted, after a promotion for L. A candidate therefore cannot win phase 1
+while a master counts on a majority.
 
 *One configuration at a time.* The window is drained before a configuration is proposed, nothing is proposed behind it
-until it is chosen, and only one voter
-differs, so that majorities of neighbouring configurations meet. A candidate that learns of a newer one, or of one
-that may have been chosen, needs its majority too.
+until it is chosen, and only one voter differs, so that majorities of neighbouring configurations meet. A candidate
+that learns of a newer one, or of one that may have been chosen, needs its majority too.
 """

@@ -1,8 +1,8 @@
 """Catching up: by log while a peer's log reaches back, else by snapshot (DESIGN §3; Paxos Made Live §5.5).
 
 The lagging side pulls; one request is under way at a time, and when it makes no progress the next one goes to another
-replica. A snapshot is pulled chunk by chunk; if
-the source moved on to a newer one meanwhile, it says so by a new offer and the fetch begins anew.
+replica. A snapshot is pulled chunk by chunk; if the source moved on to a newer one meanwhile, it says so by a new offer
+and the fetch begins anew.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Who votes: members, configurations, quorum arithmetic (DESIGN §3 Membership, Incarnations).
 
-A configuration governs every slot after the one that holds it until the next configuration does. It is part of the
-log and of every snapshot; the
-files of `cell_config/` only bootstrap the first one. A member is a replica *and* its incarnation: a replica that lost
-its vote state is another member.
+A configuration governs every slot after the one that holds it until the next configuration does. It is part of the log
+and of every snapshot; the files of `cell_config/` only bootstrap the first one. A member is a replica *and* its
+incarnation: a replica that lost its vote state is another member.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Which configuration governs which slot (DESIGN §3 Membership).
 
-The configuration held by slot s governs from slot s + 1. Since the master drains its window before it proposes one,
-at most one configuration is ever
-undecided, and nothing is proposed behind it.
+The configuration held by slot s governs from slot s + 1. Since the master drains its window before it proposes one, at
+most one configuration is ever undecided, and nothing is proposed behind it.
 """
 
 from __future__ import annotations

@@ -29,9 +29,8 @@ class Learner:
                 self._report(entry)
 
     def follow(self, ballot: Ballot, upto: Slot) -> bool:
-        """The proposer of `ballot` says that slots up to `upto` are chosen. Believed only for what was
-        accepted under that very ballot: an older entry may be
-        a value that lost. False if something is missing and has to be fetched.
+        """The proposer of `ballot` says that slots up to `upto` are chosen. Believed only for what was accepted under
+        that very ballot: an older entry may be a value that lost. False if something is missing and has to be fetched.
         """
         for entry in self._log.follow(ballot, upto):
             self._report(entry)

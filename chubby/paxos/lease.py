@@ -1,9 +1,8 @@
 """Both sides of the master lease (DESIGN §3 Master lease; paper §2.2; Paxos Made Live §5.2).
 
 The follower's side is a promise: having answered a master's message it promises no other replica's ballot for L,
-counted on *its* clock from the moment it handled
-the message. The master's side is a belief: from the instant it *sent* the message that was answered it counts L,
-shortened by the clock-rate bound:
+counted on *its* clock from the moment it handled the message. The master's side is a belief: from the instant it *sent*
+the message that was answered it counts L, shortened by the clock-rate bound:
 
     master:    sent_at ─────────────── L·(1−ε)/(1+ε) ──────┤ believes
     follower:          handled ──────────────────── L ─────────────┤ promises        (handled ≥ sent_at in real time)

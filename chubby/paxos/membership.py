@@ -2,8 +2,8 @@
 §3 Membership, Incarnations).
 
 Changes go one replica at a time, through the log. A newcomer replaces its former incarnation as a *learner* first,
-which loses no vote that was alive; once it has
-learned everything that was chosen when it was admitted it is promoted, by a second change.
+which loses no vote that was alive; once it has learned everything that was chosen when it was admitted it is promoted,
+by a second change.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ class Membership:
     def admission(self, member: Member, now: Instant) -> Configuration | None:
         """The configuration that takes in a newcomer that asked to join, or None if it may not or need not.
 
-        Only a replica the cell knows may return by itself, and not while its former incarnation is alive
-        (then two processes run under one number). A Join may come late, though, and be of an incarnation that is no
-        more: it is taken in once it is `present`.
+        Only a replica the cell knows may return by itself, and not while its former incarnation is alive (then two
+        processes run under one number). A Join may come late, though, and be of an incarnation that is no more: it is
+        taken in once it is `present`.
         """
         configuration = self._electorate.latest
         former = configuration.member(member.replica)

@@ -4,7 +4,7 @@
     master → all             Accept, Commit,          follower → master      Accepted, HeartbeatReply, Nack
                              Heartbeat, LeaseRelease
     lagging → anyone         CatchUp, FetchSnapshot   answer                 Entries, SnapshotOffer, SnapshotChunk
-    newcomer → all           Join                     (answer: it appears in the configuration)
+    newcomer → all           Join                     (answer: a Heartbeat, are you there; then the configuration)
 
 `sent_at` is an instant of the *sender's* clock; it is only ever echoed back and compared there.
 """
@@ -216,7 +216,7 @@ class SnapshotChunk(msgspec.Struct, frozen=True, tag=16):
 
 
 class Join(msgspec.Struct, frozen=True, tag=17):
-    """A replica under a new incarnation asks to be taken in, as a learner first."""
+    """A replica under a new incarnation asks to be taken in, as a learner first. The master asks back, is it there."""
 
     member: Member
 

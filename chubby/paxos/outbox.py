@@ -1,8 +1,7 @@
 """Where the roles of one replica put what they want done, until `Peer.take_ready` hands it out.
 
 Messages to oneself never leave: they are looped back, the gated ones only when the records before them are durable,
-exactly like everyone else's. So a
-master's own vote counts no earlier than its own disk allows.
+exactly like everyone else's. So a master's own vote counts no earlier than its own disk allows.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """One replica's Paxos behind one door: inputs in, one immutable `Ready` out (DESIGN §3).
 
 `Peer` keeps the discipline of output: messages that claim something about this replica's disk are held back until the
-records before them are durable, and while one
-`Ready`'s records are on their way to disk no further ones are handed out, which is how batches form by themselves.
-What the messages say is the `Station`'s business.
+records before them are durable, and while one `Ready`'s records are on their way to disk no further ones are handed
+out, which is how batches form by themselves. What the messages say is the `Station`'s business.
 """
 
 from __future__ import annotations

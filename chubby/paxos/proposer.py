@@ -1,12 +1,10 @@
 """The proposer: phase 1 once over all open slots, then one round trip per batch (DESIGN §3).
 
 While `PREPARING` it collects promises from a majority of *every* configuration it learns of: the newest chosen one
-(promises may reveal newer ones) and any that
-was merely accepted in the open range. Then it is `OPEN`: for each open slot it proposes again the value accepted
-under the highest ballot, holes get no-ops; after
-these, batches of what was queued. At most `WINDOW_SLOTS` slots and `WINDOW_BYTES` bytes are undecided. A
-configuration travels alone: the window is drained before
-it, and nothing follows until it is chosen.
+(promises may reveal newer ones) and any that was merely accepted in the open range. Then it is `OPEN`: for each open
+slot it proposes again the value accepted under the highest ballot, holes get no-ops; after these, batches of what was
+queued. At most `WINDOW_SLOTS` slots and `WINDOW_BYTES` bytes are undecided. A configuration travels alone: the window
+is drained before it, and nothing follows until it is chosen.
 """
 
 from __future__ import annotations
@@ -106,9 +104,8 @@ class Proposer:
         self.ask_rest()
 
     def ask_rest(self, repeat: bool = False) -> None:
-        """Send Prepare to every voter concerned that was not asked yet (`repeat`: that has not answered).
-        Gated on our own promise (a ballot must not be
-        used by two lives of this replica, nor before it is on disk).
+        """Send Prepare to every voter concerned that was not asked yet (`repeat`: that has not answered). Gated on our
+        own promise (a ballot must not be used by two lives of this replica, nor before it is on disk).
         """
         if self.phase is not Phase.PREPARING:
             return

@@ -79,8 +79,7 @@ class StoreChunk(msgspec.Struct, frozen=True):
     """Keep this part of a snapshot that is being fetched (offset 0 begins anew), then call `Peer.chunk_stored`.
 
     Once all `size` bytes are there the shell verifies and installs the snapshot: the file durable first, then
-    `Peer.snapshot_installed`. If it does not verify:
-    `Peer.snapshot_rejected`.
+    `Peer.snapshot_installed`. If it does not verify: `Peer.snapshot_rejected`.
     """
 
     slot: Slot

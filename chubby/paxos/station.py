@@ -1,8 +1,8 @@
 """The station: all roles of one replica, and the one role it is in (DESIGN §3).
 
-The station decides who hears of what, in which order, and moves along the table of `election.TRANSITIONS`; every bit
-of arithmetic lies with the roles. What it wants
-done goes into the `Outbox`; `Peer` around it keeps the discipline of what may leave when.
+The station decides who hears of what, in which order, and moves along the table of `election.TRANSITIONS`; every bit of
+arithmetic lies with the roles. What it wants done goes into the `Outbox`; `Peer` around it keeps the discipline of what
+may leave when.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """A deterministic simulation of whole cells: production replicas and production client sessions in a hostile world.
 
-Five production `Replica`s over production storage, and production client `SessionCore`s, run on virtual time. Only
-what a machine would provide is replaced: the disk
-(`tests.storage.fake_files`), the network, the clock, the process. Everything that is drawn is drawn from one seeded
-generator, so a seed names a run exactly.
+Five production `Replica`s over production storage, and production client `SessionCore`s, run on virtual time. Only what
+a machine would provide is replaced: the disk (`tests.storage.fake_files`), the network, the clock, the process.
+Everything that is drawn is drawn from one seeded generator, so a seed names a run exactly.
 
     make simulate SEEDS=100 START=0        many seeds
     make simulate SEED=7 TRACE=1           one seed again, telling what happens

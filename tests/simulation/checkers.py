@@ -75,10 +75,9 @@ class RegisterChecker:
     """Linearizability of one node, by content generation: every answer says which generation it is about, so real
     time and generations must agree.
 
-    An access that begins after another ended is never about an older generation; two writes are never about the
-    same one; all that speak of one generation see the same
-    content. For a single register this is all of linearizability. It covers cached reads as well: they promise
-    the same (DESIGN §5).
+    An access that begins after another ended is never about an older generation; two writes are never about the same
+    one; all that speak of one generation see the same content. For a single register this is all of linearizability. It
+    covers cached reads as well: they promise the same (DESIGN §5).
     """
 
     def __init__(self, path: str) -> None:

@@ -20,8 +20,7 @@ class PresenceChecker:
     """What is known of each instance of one name, by true time.
 
     A node whose creation was acknowledged is there until somebody begins to delete it; one whose deletion was
-    acknowledged is gone for ever. Ephemeral ones may go at any
-    time, when their sessions end.
+    acknowledged is gone for ever. Ephemeral ones may go at any time, when their sessions end.
     """
 
     def __init__(self, path: str) -> None:
