@@ -10,13 +10,14 @@ what a restart reads and writes again is the truth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 
 from chubby.errors import StorageFailed
 from chubby.paxos.configuration import Identity
-from chubby.paxos.ready import Record
+from chubby.paxos.ready import AcceptedRecord, Record
 from chubby.storage.faults import explain
 from chubby.storage.files import File, Files
 from chubby.storage.manifest import Manifest
@@ -25,6 +26,12 @@ from chubby.storage.records import SECTOR, encode_batch
 from chubby.storage.replay import Replayed, Summary, take_over
 from chubby.storage.segment import SEGMENT_SIZE, WAL, Extent, Preparation, SegmentHeader, segment_name, zero
 from chubby.types.identity import Slot
+
+PART_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of values after which a batch goes on in another record. A disk that stands still for long while a follower is
+sent one slot after the other makes such batches; a record has its own limit, `PAYLOAD_LIMIT`."""
+_FEW: Final = 4
+"""So few records are never too long together: each came in one frame from a peer."""
 
 
 class WalStatistics(msgspec.Struct, frozen=True):
@@ -117,13 +124,14 @@ class Wal:
         self._appended = 0
 
     def append(self, records: Sequence[Record]) -> None:
-        """Append one batch, in order; durable when this returns.
+        """Append one batch, in order; durable when this returns. A very long one becomes several records.
 
         Raises `StorageFailed` if the disk refused, now or earlier; the log then takes nothing any more.
         """
         self._refuse_after_failure()
         try:
-            self._append(records)
+            for part in _parts(records):
+                self._append(part)
         except OSError as error:
             raise self._fail(f"appending to {self._place(self._active.number)}", error) from error
 
@@ -241,3 +249,18 @@ class Wal:
 
     def _place(self, number: int) -> str:
         return self._files.describe(segment_name(number))
+
+
+def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """A batch as what each of its records on disk shall hold: mostly all of it."""
+    if len(records) <= _FEW:
+        yield records
+        return
+    begin = size = 0
+    for index, record in enumerate(records):
+        length = sum(map(len, record.entry.value.payloads)) if isinstance(record, AcceptedRecord) else 0
+        if size + length > PART_LIMIT and index > begin:
+            yield records[begin:index]
+            begin, size = index, 0
+        size += length
+    yield records[begin:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 
 import pytest
@@ -14,7 +15,7 @@ from chubby.storage.life import OpenedDirectory
 from chubby.storage.records import SECTOR
 from chubby.storage.segment import STEP
 from tests.storage.fake_files import FakeFiles, nothing
-from tests.storage.interference import FailAt
+from tests.storage.interference import CrashAt, Crashed, FailAt
 from tests.storage.samples import (
     SMALL,
     Batch,
@@ -287,3 +288,40 @@ def test_statistics_tell_how_the_log_stands() -> None:
     found = opened.wal.statistics()
     assert (found.segments, found.sequence, found.appends) == (1, 2, 2)
     assert found.appended == 3 * SECTOR and found.bytes == 4 * SECTOR
+
+
+@pytest.mark.parametrize("count", [5, 6, 7, 40])
+def test_a_batch_beyond_what_a_record_may_hold_becomes_several(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk stood still while slot after slot came in: all of it is written, in order, and durable on return."""
+    monkeypatch.setattr("chubby.storage.wal.PART_LIMIT", 1000)
+    files = FakeFiles()
+    formatted(files)
+    opened = reopened(files)
+    batch: Batch = (
+        accepted(1, size=5000),
+        *(accepted(slot, size=400) for slot in range(2, count + 1)),
+        ChosenRecord(1),
+    )
+    opened.wal.append(batch)
+    assert opened.wal.statistics().appends == 1 + -(-(count - 1) // 2)
+    files.power_loss(nothing)
+    assert same_log(reopened(files).recovered, expected([batch]))
+
+
+def test_a_crash_within_such_a_batch_keeps_a_beginning_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of it was acknowledged yet; what is there is what was accepted first, and no gap is in it."""
+    monkeypatch.setattr("chubby.storage.wal.PART_LIMIT", 1000)
+    batch = tuple(accepted(slot, size=400) for slot in range(1, 9))
+    found = set()
+    for number in range(8):
+        files = FakeFiles()
+        formatted(files)
+        opened = reopened(files)
+        files.interference = CrashAt(number)
+        with contextlib.suppress(Crashed):
+            opened.wal.append(batch)
+        files.power_loss(nothing)
+        slots = [entry.slot for entry in reopened(files).recovered.entries]
+        assert slots == list(range(1, len(slots) + 1))
+        found.add(len(slots))
+    assert found == {0, 2, 4, 6}
