@@ -27,7 +27,7 @@ from chubby.client.handle_table import HandleRecord, HandleTable, through_handle
 from chubby.client.in_flight import CallsInFlight, Flight, Purpose
 from chubby.client.rebinding import Rebinding
 from chubby.client.subscriptions import Subscriptions
-from chubby.client.verdicts import not_granted, out_of_time, session_over
+from chubby.client.verdicts import not_granted, out_of_time, session_over, to_be_made_again, told
 from chubby.errors import ErrorCode, Failure
 from chubby.types.calls import Acquire, Call, CancelAcquire, Close, Open, Release, SetSequencer, Unwatch, Watch
 from chubby.types.events import Event, EventKind
@@ -107,7 +107,7 @@ class CallDesk:
             return
         self._rebinding.registering(flight, record)
         if isinstance(call, Acquire):
-            record.waiting_acquires[flight.name] = None
+            record.acquires[flight.name] = call.wait
         elif isinstance(call, Release):
             record.holds = record.unclaimed = False
         elif isinstance(call, Close):
@@ -168,7 +168,7 @@ class CallDesk:
         self._note(flight, answer)
         if flight.purpose is Purpose.CALLER:
             self._caller_answered(flight, answer, now)
-            if _to_be_made_again(flight.call, answer):
+            if to_be_made_again(flight.call, answer):
                 self._later.append((now + RETRY, flight.call, Purpose.AFTERCARE, None))
         elif isinstance(answer, Failure) and answer.code.retryable:
             self._later.append((now + RETRY, flight.call, flight.purpose, flight.target))
@@ -181,9 +181,9 @@ class CallDesk:
     def _caller_answered(self, flight: Flight, answer: Answer, now: Instant) -> None:
         if flight.abandoned:
             return self._clean_up(flight, answer, now)
-        self._complete(flight, _told(flight, answer, now))
-        if isinstance(flight.call, Acquire) and (record := self._record(flight.call)) is not None:
-            self._let_go(record, now)
+        self._complete(flight, told(flight, answer, now))
+        if isinstance(flight.call, Acquire) and isinstance(answer, Failure):
+            self._acquire_failed(flight, now)
         return None
 
     def _note(self, flight: Flight, answer: Answer) -> None:
@@ -200,7 +200,7 @@ class CallDesk:
         elif isinstance(call, Unwatch):
             self.subscriptions.ended(call.watch)
         elif isinstance(call, Close):
-            if not _to_be_made_again(call, answer):
+            if not to_be_made_again(call, answer):
                 self.handles.remove(call.handle)
         elif through_handle(call):
             if isinstance(answer, Failure) and answer.code is ErrorCode.HANDLE_INVALID:
@@ -223,7 +223,7 @@ class CallDesk:
     def _forget_acquire(self, flight: Flight) -> None:
         record = self._record(flight.call)
         if record is not None:
-            record.waiting_acquires.pop(flight.name, None)
+            record.acquires.pop(flight.name, None)
 
     def _complete(self, flight: Flight, answer: Answer) -> None:
         if isinstance(flight.call, Close):
@@ -268,24 +268,33 @@ class CallDesk:
         unsent, call = flight.stream == 0, flight.call
         if isinstance(call, Acquire):
             self._forget_acquire(flight)
-            if not unsent:
+            if unsent:
+                self._acquire_failed(flight, now)
+            else:
                 self._take_back(flight, now)
-            elif (record := self._record(call)) is not None:
-                self._let_go(record, now)
         elif isinstance(call, Watch) and unsent:
             self.subscriptions.ended(call.watch)
         if unsent or (flight.queued and not isinstance(call, _UNDONE)):
             self.flights.finish(flight)
 
     def _take_back(self, flight: Flight, now: Instant) -> bool:
-        """Send CancelAcquire for `flight`, once, unless another acquire of its handle waits in the same place."""
+        """Send CancelAcquire for `flight`, once, unless another acquire of its handle waits in the same place.
+
+        One that is being taken back itself keeps no place: its cancel may stand in line before `flight`.
+        """
         assert isinstance(flight.call, Acquire)
+        if flight.cancelling:
+            return True
         record = self._record(flight.call)
-        if record is not None and any(name != flight.name for name in record.waiting_acquires):
-            return False
-        if not flight.cancelling:
-            flight.cancelling = True
-            self._begin_own(CancelAcquire(flight.call.handle), now, Purpose.CANCEL, flight)
+        if record is not None:
+            if any(waits for name, waits in record.acquires.items() if name != flight.name):
+                record.left_behind = flight.name
+                return False
+            record.left_behind = 0
+            if flight.name in record.acquires:
+                record.acquires[flight.name] = False
+        flight.cancelling = True
+        self._begin_own(CancelAcquire(flight.call.handle), now, Purpose.CANCEL, flight)
         return True
 
     def _cancel_answered(self, target: Flight, answer: Answer, now: Instant) -> None:
@@ -297,20 +306,37 @@ class CallDesk:
             if not target.abandoned:
                 lost = isinstance(answer, Failure)
                 self._complete(target, answer if granted or lost else not_granted(target, now))
-        record = self._record(target.call)
-        if granted and target.abandoned and record is not None:
-            record.unclaimed = not record.holds  # held all along, `target` asked in vain
+        if granted and target.abandoned:
+            self._granted_to_nobody(target, now)
+
+    def _granted_to_nobody(self, flight: Flight, now: Instant) -> None:
+        """The lock is there, and whoever asked for it by `flight` has gone."""
+        record = self._record(flight.call)
+        if record is not None:
+            record.unclaimed = not record.holds  # held all along, it was asked for in vain
             self._let_go(record, now)
 
     def _let_go(self, record: HandleRecord, now: Instant) -> None:
         """Release a lock that was granted to nobody, unless somebody waits and so is told of it."""
-        if record.unclaimed and not record.waiting_acquires and not record.closing:
+        if record.unclaimed and not record.acquires and not record.closing:
             self._begin_own(Release(record.number), now, Purpose.AFTERCARE)
+
+    def _acquire_failed(self, flight: Flight, now: Instant) -> None:
+        """The lock is not had by `flight`: what others, given up before, had left to it is nobody's now."""
+        record = self._record(flight.call)
+        if record is None:
+            return
+        left = self.flights.find(record.left_behind)
+        if left is not None and not record.closing:
+            self._take_back(left, now)
+        self._let_go(record, now)
 
     def _clean_up(self, flight: Flight, answer: Answer, now: Instant) -> None:
         """An abandoned call was answered after all: undo what nobody knows of."""
         if isinstance(answer, Opened) and isinstance(flight.call, Open):
             self._begin_own(Close(flight.call.handle), now, Purpose.AFTERCARE)
+        elif isinstance(answer, LockGranted) and not flight.cancelling:
+            self._granted_to_nobody(flight, now)
         elif isinstance(answer, Watching) and isinstance(flight.call, Watch):
             self._begin_own(Unwatch(flight.call.watch), now, Purpose.AFTERCARE)
 
@@ -357,21 +383,9 @@ class CallDesk:
                 self._complete(flight, session_over(flight, why))
 
 
-def _to_be_made_again(call: Call, answer: Answer) -> bool:
-    """Whether `call` closes a handle and was refused: the handle is open still, and a new master must hear of it."""
-    return isinstance(call, Close) and isinstance(answer, Failure) and answer.code.retryable
-
-
 def _patience(flight: Flight, now: Instant) -> Duration:
     """How long the master may take. An acquire that waits is taken back by us, not by the master's clock."""
     call = flight.call
     if flight.deadline == NEVER or (isinstance(call, Acquire) and call.wait):
         return 0
     return max(flight.deadline - now, MILLISECOND)
-
-
-def _told(flight: Flight, answer: Answer, now: Instant) -> Answer:
-    """What the caller hears: that its acquire was cancelled, when its own deadline did that, means out of time."""
-    if flight.cancelling and isinstance(answer, Failure) and answer.code is ErrorCode.CANCELLED:
-        return not_granted(flight, now)
-    return answer

@@ -62,20 +62,22 @@ def through_handle(call: Call) -> TypeGuard[HandleCall]:
 class HandleRecord:
     """One open handle. It is bound to one instance of the node for life.
 
-    `lost` is set once the handle is of no more use, and why; it is never unset. `waiting_acquires` are the numbers of
-    acquires not yet answered nor given up. `holds`: a caller was told that it holds the lock, and has not begun to
-    release it since. `unclaimed`: the lock was granted to an acquire given up, and nobody has been told since.
-    `sequenced`: a sequencer was, or is being, bound; `sequencer`
-    is the one that certainly is, `rebinding` while a new master is told of it. Plain attributes, written by the core
-    alone; other threads only read them.
+    `lost` is set once the handle is of no more use, and why; it is never unset. `acquires` are the numbers of acquires
+    not yet answered nor given up, each with whether it keeps a place in the queue. `left_behind`: an acquire that was
+    given up while another one shared its place (0: none). `holds`: a caller was told that it holds the lock, and has
+    not begun to release it since. `unclaimed`: the lock was granted to an acquire given up, and nobody has been told
+    since. `sequenced`: a sequencer was, or is being, bound; `sequencer` is the one that certainly is, `rebinding` while
+    a new master is told of it. Plain attributes, written by the core alone; other threads only read them.
     """
 
     __slots__ = (
+        "acquires",
         "closing",
         "ephemeral",
         "events",
         "holds",
         "instance",
+        "left_behind",
         "lost",
         "mode",
         "number",
@@ -85,7 +87,6 @@ class HandleRecord:
         "sequencer",
         "ticket",
         "unclaimed",
-        "waiting_acquires",
     )
 
     def __init__(self, call: Open, opened: Opened) -> None:
@@ -102,7 +103,8 @@ class HandleRecord:
         self.rebinding = False
         self.holds = False
         self.lost: Failure | None = None
-        self.waiting_acquires: dict[CallNumber, None] = {}
+        self.acquires: dict[CallNumber, bool] = {}
+        self.left_behind: CallNumber = 0
         self.unclaimed = False
 
     @property

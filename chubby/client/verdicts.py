@@ -20,6 +20,7 @@ from chubby.types.calls import (
     Acquire,
     Call,
     CheckSequencer,
+    Close,
     CreateMode,
     GetContentsAndStat,
     GetLockInfo,
@@ -32,6 +33,7 @@ from chubby.types.calls import (
     Unwatch,
     Watch,
 )
+from chubby.types.results import Answer
 from chubby.types.time import Duration, Instant, to_seconds
 
 _READING = (
@@ -77,6 +79,18 @@ def not_granted(flight: Flight, now: Instant) -> Failure:
     """What to tell the caller of an acquire that was taken back."""
     waited = seconds(now - flight.begun)
     return Failure(ErrorCode.DEADLINE_EXCEEDED, f"the lock was not granted within {waited}")
+
+
+def told(flight: Flight, answer: Answer, now: Instant) -> Answer:
+    """What the caller hears: that its acquire was cancelled, when its own deadline did that, means out of time."""
+    if flight.cancelling and isinstance(answer, Failure) and answer.code is ErrorCode.CANCELLED:
+        return not_granted(flight, now)
+    return answer
+
+
+def to_be_made_again(call: Call, answer: Answer) -> bool:
+    """Whether `call` closes a handle and was refused: the handle is open still, and a new master must hear of it."""
+    return isinstance(call, Close) and isinstance(answer, Failure) and answer.code.retryable
 
 
 def session_over(flight: Flight, why: Failure) -> Failure:

@@ -219,8 +219,7 @@ def _through_handle(cell: FakeCell, session: Session, frame: CallFrame, now: Ins
 def _close(cell: FakeCell, session: Session, frame: CallFrame, handle: Handle | None, now: Instant) -> None:
     if handle is not None:
         del session.handles[handle.number]
-        waiting = session.acquiring.pop(handle.number, None)
-        if waiting is not None:
+        for waiting in session.acquiring.pop(handle.number, {}):
             cell.answer(session, waiting, Failure(ErrorCode.HANDLE_INVALID, "the handle was closed"), now, None)
         node = cell.tree.nodes.get(handle.path)
         if node is not None and node.instance == handle.instance:
@@ -295,13 +294,12 @@ def _lock(cell: FakeCell, session: Session, frame: CallFrame, handle: Handle, no
             answer = LockGranted(node.token, node.lock_generation)
         elif call.wait:
             assert waited or owner in node.waiters
-            session.acquiring[handle.number] = frame.number
+            session.acquiring.setdefault(handle.number, {})[frame.number] = None
         else:
             answer = Failure(ErrorCode.LOCK_CONFLICT, f"{handle.path} is locked")
     elif isinstance(call, CancelAcquire):
-        number = session.acquiring.pop(handle.number, None)
         cell.tree.leave(owner, node)
-        if number is not None:
+        for number in session.acquiring.pop(handle.number, {}):
             cell.answer(session, number, Failure(ErrorCode.CANCELLED, "cancelled"), now, None)
         answer = granted if owner in node.holders else Done()
     elif isinstance(call, Release):

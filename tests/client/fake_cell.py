@@ -272,8 +272,8 @@ class FakeCell:
         self.tree.granted.clear()
         for owner in self.tree.orphaned:
             session_ = self.sessions.get(owner.session)
-            number = session_.acquiring.pop(owner.handle, None) if session_ else None
-            if session_ is not None and number is not None:
+            for number in session_.acquiring.pop(owner.handle, {}) if session_ else ():
+                assert session_ is not None
                 self.answer(session_, number, Failure(ErrorCode.HANDLE_INVALID, "deleted"), now, None)
         self.tree.orphaned.clear()
 
@@ -282,9 +282,9 @@ class FakeCell:
         handle = session.handles.get(owner.handle) if session else None
         if session is None or handle is None:
             return
-        number = session.acquiring.pop(owner.handle, None)
+        numbers = session.acquiring.pop(owner.handle, {})
         node = self.tree.nodes[handle.path]
-        if number is not None:
+        for number in numbers:
             self.answer(session, number, LockGranted(node.token, node.lock_generation), now, None)
         if EventMask.LOCK_ACQUIRED in handle.events:
             self.push_events(session, [Event(EventKind.LOCK_ACQUIRED, handle.path, handle=owner.handle)], 0)

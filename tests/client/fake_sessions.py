@@ -81,7 +81,7 @@ class Session:
         self.busy: set[CallNumber] = set()
         self.handles: dict[HandleNumber, Handle] = {}
         self.watches: dict[WatchNumber, tuple[str, bool, int]] = {}
-        self.acquiring: dict[HandleNumber, CallNumber] = {}
+        self.acquiring: dict[HandleNumber, dict[CallNumber, None]] = {}
 
     def events_of(self, change: Change) -> list[Event]:
         """What this session is to be told of `change`."""

@@ -247,6 +247,76 @@ class TestAcquires:
         script.answer(last_number(script), Done())
         assert code(script.answers[second]) is ErrorCode.DEADLINE_EXCEEDED
 
+    def test_a_try_shares_no_place(self) -> None:
+        """It does not wait: an acquire out of time beside it is taken back, or it would wait for ever for nobody."""
+        script, handle, number = self.waiting(timeout=3)
+        script.after(2.9)
+        attempt = script.begin(Acquire(handle, wait=False))
+        script.forget().run(0.2)
+        assert script.calls() == [CancelAcquire(handle)]
+        script.answer(attempt, Failure(ErrorCode.LOCK_CONFLICT, "held")).answer(last_number(script), Done())
+        assert code(script.answers[number]) is ErrorCode.DEADLINE_EXCEEDED
+        script.answer(number, CANCELLED)
+        assert len(script.core.desk.flights) == 0
+
+    def test_nor_does_one_that_is_being_taken_back(self) -> None:
+        """Its cancel stands in line before the other's acquire, which comes back into the queue behind it."""
+        script, handle, first = self.waiting(timeout=1)
+        script.run(1.01)
+        second = script.begin(Acquire(handle), timeout=0.5)
+        script.run(0.51)
+        assert [call for call in script.calls() if isinstance(call, CancelAcquire)] == [CancelAcquire(handle)] * 2
+        script.answer(first, CANCELLED).answer(second, CANCELLED)
+        assert {code(script.answers[number]) for number in (first, second)} == {ErrorCode.DEADLINE_EXCEEDED}
+
+    def test_when_the_one_that_shared_a_place_fails_the_place_is_given_up(self) -> None:
+        """The first left its place to the second; the second never came to stand in it."""
+        script, handle, first = self.waiting()
+        second = script.begin(Acquire(handle))
+        script.forget().core.cancel(first, script.now)
+        script.drain()
+        assert script.calls() == []
+        script.answer(second, OVERLOADED)
+        assert script.answers == {second: OVERLOADED} and script.calls() == [CancelAcquire(handle)]
+        script.answer(last_number(script), Done()).answer(first, CANCELLED)
+        assert len(script.core.desk.flights) == 0
+
+    def test_nor_does_it_stay_for_one_that_was_never_sent(self) -> None:
+        """The window was full; the second was given up before it was sent, after the first had left it its place."""
+        script, handle, first = self.waiting()
+        for _ in range(1024):
+            script.begin(GetStat(handle))
+        second = script.begin(Acquire(handle))
+        for number in (first, second):
+            script.core.cancel(number, script.now)
+            script.drain()
+        script.forget()
+        for number in range(first + 1, second):
+            script.answer(number, StatResult(stat()))
+        assert [call for call in script.calls() if not isinstance(call, GetStat)] == [CancelAcquire(handle)]
+
+    def test_granted_to_one_given_up_when_nobody_shares_its_place_any_more(self) -> None:
+        """The grant overtakes the cancel that the second's failure began: it is released once, not twice."""
+        script, handle, first = self.waiting()
+        second = script.begin(Acquire(handle))
+        script.core.cancel(first, script.now)
+        script.drain()
+        script.forget().answer(second, OVERLOADED).answer(first, GRANTED)
+        assert script.calls() == [CancelAcquire(handle)]
+        script.answer(last_number(script), GRANTED)
+        assert script.calls() == [CancelAcquire(handle), Release(handle)]
+
+    def test_granted_to_one_given_up_before_the_other_fails(self) -> None:
+        """The same the other way round: the answer to the one given up says that the lock is there."""
+        script, handle, first = self.waiting()
+        second = script.begin(Acquire(handle))
+        script.core.cancel(first, script.now)
+        script.drain()
+        script.forget().answer(first, GRANTED)
+        assert script.calls() == []
+        script.answer(second, OVERLOADED)
+        assert script.calls() == [Release(handle)]
+
     def test_one_of_several_out_of_time_is_told_at_once(self) -> None:
         """The other goes on waiting in the place of both."""
         script, _, first = self.waiting()
