@@ -111,7 +111,6 @@ def _format(config: CellConfig, directories: dict[ReplicaId, Path], cell_id: Cel
     if cell_id is None:
         return format_if_new(config, directories)
     for replica, path in directories.items():
-        path.mkdir(parents=True, exist_ok=True)
         with DataDirectory(OsFiles(str(path)), replica) as directory:
             format_replica(directory, config, replica, cell_id)
     return cell_id

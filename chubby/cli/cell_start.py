@@ -69,8 +69,7 @@ def format_if_new(config: CellConfig, directories: dict[ReplicaId, Path]) -> int
         if any(directory.inspect().condition is not Condition.EMPTY for directory in present.values()):
             return None
         cell = fresh_number()
-        for replica, path in directories.items():
-            path.mkdir(parents=True, exist_ok=True)
+        for replica in directories:
             format_replica(present.get(replica) or opened(replica), config, replica, cell)
         return cell
 

@@ -156,12 +156,17 @@ class OsLock:
 
 
 class OsFiles:
-    """The data directory at `root` of the operating system; made, with its parents, if it is not there."""
+    """The data directory at `root` of the operating system; made durably, with its parents, if it is not there."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         """Raises OSError if `root` can neither be found nor made."""
         self._root = os.path.abspath(root)
+        made = _missing(self._root)
         os.makedirs(self._root, mode=0o700, exist_ok=True)
+        # Else a power loss could take the directory away with everything in it, however well that was synced: a cell
+        # would find itself empty, and be formatted again.
+        for path in made:
+            _sync_directory(os.path.dirname(path))
 
     def describe(self, name: str) -> str:
         """See `Files.describe`."""
@@ -204,11 +209,7 @@ class OsFiles:
 
     def sync_directory(self, directory: str) -> None:
         """See `Files.sync_directory`."""
-        descriptor = os.open(self.describe(directory), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync_directory(self.describe(directory))
 
     def lock(self, name: str) -> OsLock:
         """See `Files.lock`. The holder's process id stands in the file, for the message alone."""
@@ -228,3 +229,20 @@ class OsFiles:
             os.close(descriptor)
             raise
         return OsLock(descriptor)
+
+
+def _missing(path: str) -> list[str]:
+    """The directories on the way to `path` that are not there, `path` itself included, the outermost first."""
+    found: list[str] = []
+    while not os.path.lexists(path):
+        found.insert(0, path)
+        path = os.path.dirname(path)
+    return found
+
+
+def _sync_directory(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -210,3 +210,20 @@ def test_a_file_system_that_cannot_reserve_space_is_good_enough(
     with pytest.raises(OSError, match="No space left"):
         file.allocate(2000)
     file.close()
+
+
+def test_a_data_directory_that_is_made_is_made_durably(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own name too, and those of its parents: what is synced within is of no use if it has no way to it."""
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    OsFiles(tmp_path / "data" / "cell" / "replica-1")
+    assert synced == [str(tmp_path), str(tmp_path / "data"), str(tmp_path / "data" / "cell")]
+    OsFiles(tmp_path / "data" / "cell" / "replica-1")
+    OsFiles(tmp_path / "data" / "cell")
+    assert len(synced) == 3, "what is there already is nobody's promise"
