@@ -51,6 +51,7 @@ def schedule(connection: Connection, url: str, every: float, keep: int, as_json:
     code 0, and an export under way leaves nothing behind.
     """
     folder = Store(url)
+    folder.refuse_file()
     pause = threading.Event()
     try:
         with until_signalled():

@@ -90,6 +90,12 @@ class Store:
             return int(size) if size is not None else None
         return None
 
+    def refuse_file(self) -> None:
+        """Raises BadArgument if there is a file where a folder is meant. One that is not there yet is fine."""
+        with self._errors("looking at"):
+            if self._fs.isfile(self._path):
+                raise BadArgument(f"{self.url} is a file: name a folder, which is made if it is not there")
+
     def below(self, name: str) -> Store:
         """`name` in the folder that this URL names."""
         return Store(f"{self.url.rstrip('/')}/{name}")

@@ -85,6 +85,13 @@ def test_the_newest_is_never_removed_whatever_the_clock_says(monkeypatch: pytest
     assert removed == {"name": "local-29990101T000000Z.chubby", "removed": True}
 
 
+def test_a_file_is_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """That would fail at every turn, for ever."""
+    (tmp_path / "file").write_bytes(b"")
+    result = run(monkeypatch, tmp_path / "file", Turns())
+    assert result.exit_code == exits.USAGE and "is a file: name a folder" in result.stderr
+
+
 @pytest.mark.parametrize("every", ["foo", "1d", "0s", "500ms", "4", "25h"])
 def test_intervals_that_make_no_sense(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, every: str) -> None:
     """Wrong usage, with what to write."""
