@@ -18,7 +18,7 @@ The way of a call
 | `master`, `effects`, `settings`, `statistics`, `counters`     | the façade                                          |
 | `failover`                                                    | the automaton of a mastership, as a table           |
 | `reception`, `streams`, `greeting`, `claims`                  | frames, OpenSession, Resume, KeepAlive              |
-| `session`, `handles`, `ending`, `leases`                      | sessions, from their first lease to their last      |
+| `session`, `handles`, `ending`, `overdue`, `leases`           | sessions, from their first lease to their last      |
 | `calls`, `pending`, `answers`                                 | calls from arrival to answer, their order           |
 | `verbs` → `opening` `closing` `reads` `writes` `transact`     | what becomes of each kind of call                   |
 | `locks` `watching` `admin`; `desk`, `permissions`             |                                                     |

@@ -8,8 +8,7 @@ applied, so that what it keeps open is known for certain. Then what its end will
 change.
 
 **Nobody dead is granted a lock.** Before a command is proposed that may give a lock to a waiter, every overdue session
-that waits for it must be on its way out (`may_free`). Among sessions that are overdue together those that only wait go
-first; where they wait for each other in a circle, somebody has to begin.
+that might get it must be on its way out (`may_free`; `overdue` knows who goes first).
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from chubby.master.desk import Desk
 from chubby.master.footprints import keys_of_leaving
 from chubby.master.invalidation import Invalidations
 from chubby.master.moment import Moment
+from chubby.master.overdue import Overdue
 from chubby.master.pipeline import Pipeline, WorkPlan, leaving_by_path, members_of
 from chubby.master.session import Session, SessionState
 from chubby.master.streams import Streams
@@ -82,8 +82,7 @@ class Endings:
         self._streams = streams
         self._leases: Timers[SessionId] = Timers()
         self._draining: dict[SessionId, Cause] = {}
-        self._overdue: dict[SessionId, None] = {}
-        self._yielding: dict[SessionId, None] = {}
+        self._overdue = Overdue(desk)
         self.gone: list[SessionId] = []
 
     @property
@@ -101,7 +100,10 @@ class Endings:
 
     def expire(self, at: Moment) -> None:
         """Decide the end of every session whose lease has run out; only under a live master lease."""
+        due: list[SessionId] = []
         while at.live and (session := self._leases.pop(at.now)) is not None:
+            due.append(session)
+        for session in self._overdue.in_order(due):
             found = self._desk.sessions[session]
             assert found.lease_until <= at.now, "a session is given its whole lease"
             self.begin(found, Cause.EXPIRED, at)
@@ -115,8 +117,6 @@ class Endings:
             return
         session.state = SessionState.ENDING
         self._leases.cancel(session.id)
-        if cause is Cause.EXPIRED:
-            self._overdue[session.id] = None
         refusal = Failure(ErrorCode.CANCELLED, "the session was closed") if cause is Cause.CLOSED else None
         self._calls.drop(session, at, refusal)
         self._pipeline.rounds_clear(self._invalidations.forget(session.id))
@@ -126,6 +126,8 @@ class Endings:
     def drain(self, session: Session, at: Moment) -> None:
         """Something of the session's was applied: if that was the last of it, its end may go its way."""
         cause = self._draining.get(session.id)
+        if cause is Cause.EXPIRED:
+            self._overdue.note(session.id)
         if cause is not None and not session.in_flight:
             del self._draining[session.id]
             self._pipeline.admit(_EndErrand(self, session, cause), self.plan(session, cause), at)
@@ -141,8 +143,7 @@ class Endings:
 
     def proposed(self, session: Session) -> None:
         """The end of the session is in the log before whatever is proposed from now on."""
-        self._overdue.pop(session.id, None)
-        self._yielding.pop(session.id, None)
+        self._overdue.proposed(session.id)
 
     def ended(self, session: Session, cause: Cause) -> None:
         """The machine knows the session no more; `gone` tells the master, who forgets it."""
@@ -163,22 +164,11 @@ class Endings:
         if self._leases.next <= at.now:
             return False  # Somebody is overdue, and without a master lease that must not be decided.
         ending = plan.body.session if isinstance(plan.body, CloseSession | ExpireSession) else 0
-        for other in self._overdue:
-            if other != ending and other not in self._yielding and self._engaged(other, plan.frees):
-                if ending in self._overdue:
-                    self._yielding[ending] = None
-                return False
-        self._yielding.pop(ending, None)
-        return True
+        return self._overdue.may_free(plan.frees, ending)
 
     def clear(self) -> None:
         """The mastership is over."""
         self._leases.clear()
         self._draining.clear()
         self._overdue.clear()
-        self._yielding.clear()
         self.gone.clear()
-
-    def _engaged(self, session: SessionId, paths: tuple[str, ...]) -> bool:
-        """Whether the session holds or awaits one of these locks."""
-        return any(path in paths for path, _ in self._desk.machine.locks_of(session))

@@ -108,6 +108,12 @@ class LockBook:
         """Where the session holds or waits, in order of paths and handles."""
         return sorted(self._of_session.get(session, ()))
 
+    def waits_of(self, session: SessionId) -> list[tuple[str, int]]:
+        """Where the session waits, with its ticket, in order of paths and handles."""
+        owners = ((path, LockOwner(session, handle)) for path, handle in self.places_of(session))
+        queued = ((path, self._crowds[path].waiters.get(owner)) for path, owner in owners)
+        return [(path, place[0]) for path, place in queued if place is not None]
+
     def count_of(self, session: SessionId) -> int:
         """How many places the session has."""
         return len(self._of_session.get(session, ()))

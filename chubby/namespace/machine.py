@@ -218,6 +218,10 @@ class Machine:
         """Where a session holds or waits for a lock: path and handle, in that order."""
         return tuple(self._state.locks.book.places_of(session))
 
+    def waits_of(self, session: SessionId) -> tuple[tuple[str, int], ...]:
+        """Where a session waits for a lock: path and place; of two that wait for one lock the later has the higher."""
+        return tuple(self._state.locks.book.waits_of(session))
+
     def ephemerals_of(self, session: SessionId) -> tuple[tuple[str, HandleNumber], ...]:
         """What a session keeps open: path and handle of each membership, in that order; handle 0 is the session."""
         return tuple((path, owner.handle) for path, owner in self._state.tree.opened_by(session))

@@ -115,6 +115,7 @@ def test_what_a_session_holds_and_opens(cell: Cell) -> None:
     cell.acquire(1, "/a", handle=1)
     assert cell.machine.locks_of(1) == (("/a", 1), ("/a", 2), ("/b", 2))
     assert cell.machine.locks_of(second) == (("/a", 9), ("/b", 9))
+    assert cell.machine.waits_of(1) == (("/a", 1),) and cell.machine.waits_of(second) == (("/a", 0), ("/b", 0))
     assert cell.machine.ephemerals_of(1) == (("/a", 0), ("/b", 0))
     assert cell.machine.has_open("/a", LockOwner(1, 0))
     assert not cell.machine.has_open("/a", LockOwner(second, 9))
@@ -138,7 +139,7 @@ def test_reading_leaves_no_trace(cell: Cell) -> None:
         cell.machine.standing(LockOwner(5, 5), path, 3)
     for session in (1, 9):
         cell.machine.session(session), cell.machine.reply(session, 1), cell.machine.acknowledged(session)
-        cell.machine.locks_of(session), cell.machine.ephemerals_of(session)
+        cell.machine.locks_of(session), cell.machine.ephemerals_of(session), cell.machine.waits_of(session)
     assert cell.machine.digest() == digest
     assert cell.machine._state.tree._members == {}
     assert cell.machine._state.locks.book._of_session == {}
