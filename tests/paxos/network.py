@@ -27,6 +27,8 @@ from tests.paxos.checkers import Checkers
 from tests.paxos.disk import Machine
 from tests.paxos.replica import Replica
 
+LATEST: Duration = 6 * SECOND
+
 
 class Links(msgspec.Struct):
     """How the network behaves at present."""
@@ -35,6 +37,8 @@ class Links(msgspec.Struct):
     delay: Duration
     loss: float = 0.0
     repeat: float = 0.0
+    late: float = 0.0
+    """How often a datagram comes once more, up to `LATEST` after: when what it speaks of may be long over."""
 
 
 class World:
@@ -60,6 +64,8 @@ class World:
         self._queue: list[tuple[Instant, int, Callable[[], None]]] = []
         self._count = 0
         self._lives = 0
+        self.ghosts = random.Random(f"ghosts of {seed}")
+        """Chance of its own, so that late messages leave the rest of a seed's story alone."""
         self._connection: dict[tuple[ReplicaId, ReplicaId], int] = {}
         self._last: dict[tuple[ReplicaId, ReplicaId], Instant] = {}
 
@@ -135,6 +141,8 @@ class World:
                 delay = max(self.now + delay, self._last.get(link, 0) + 1) - self.now
                 self._last[link] = self.now + delay
             self.at(delay, self._delivery(who.id, envelope, self._connection.get(link, 0)))
+        if not self.links.streams and self.ghosts.random() < self.links.late:
+            self.at(self.ghosts.randrange(LATEST), self._delivery(who.id, envelope, 0))
 
     def _delivery(self, source: ReplicaId, envelope: Envelope, connection: int) -> Callable[[], None]:
         def deliver() -> None:

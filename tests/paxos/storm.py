@@ -46,6 +46,7 @@ class Storm:
         world.at(SECOND, self._snapshot)
         if world.links.streams is False:
             world.links.loss, world.links.repeat = self.rng.choice((0.0, 0.02, 0.2)), self.rng.choice((0.0, 0.1))
+            world.links.late = world.ghosts.choice((0.0, 0.01))
         world.run(self.rng.randint(5, 20) * SECOND)
         self._calm()
         assert world.run(CALM, until=self._whole), self._complaint()
