@@ -22,6 +22,7 @@ from chubby.cli.options import CELL_NUMBER, Connection, Whole, cell_of, connecti
 from chubby.cli.output import complain, emit_json, wall_time
 from chubby.cli.program import LazyGroup
 from chubby.cli.running import until_signalled
+from chubby.config import check_bootstrap
 from chubby.daemon.founding import fresh_number
 from chubby.daemon.restoring import floor_at, found_cell
 from chubby.errors import StorageFailed
@@ -143,6 +144,7 @@ def restore(
     the --cell-id and --floor that the first run printed.
     """
     config = cell_of(config_file)
+    check_bootstrap(config)
     directories = directories_of(config, data)
     if replica is not None:
         directories = {replica: one_of(directories, replica, config)}

@@ -13,7 +13,7 @@ from chubby.cli.exits import NO, OK
 from chubby.cli.options import CELL_NUMBER, cell_of, json_option
 from chubby.cli.output import complain, emit_json
 from chubby.cli.program import LazyGroup
-from chubby.config.cell import CellConfig
+from chubby.config import CellConfig, check_bootstrap
 from chubby.daemon.founding import format_replica
 from chubby.storage.directory import DataDirectory
 from chubby.storage.files import OsFiles
@@ -110,6 +110,7 @@ def _format(config: CellConfig, directories: dict[ReplicaId, Path], cell_id: Cel
     """Format the one directory for `cell_id`, or all for a new cell; None if that turns out not to be possible."""
     if cell_id is None:
         return format_if_new(config, directories)
+    check_bootstrap(config)
     for replica, path in directories.items():
         with DataDirectory(OsFiles(str(path)), replica) as directory:
             format_replica(directory, config, replica, cell_id)

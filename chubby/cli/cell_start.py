@@ -17,7 +17,7 @@ from rich.live import Live
 from chubby.cli.cell_view import News, View, view_of
 from chubby.cli.children import Child, start_child
 from chubby.cli.output import emit_json_line
-from chubby.config.cell import CellConfig
+from chubby.config import CellConfig, check_bootstrap
 from chubby.daemon.founding import format_replica, fresh_number
 from chubby.storage.directory import FORMING, LOCK, Condition, DataDirectory
 from chubby.storage.files import OsFiles
@@ -58,7 +58,7 @@ def format_if_new(config: CellConfig, directories: dict[ReplicaId, Path]) -> int
     """Format the cell if *all* its directories are empty; returns its new number then.
 
     One empty directory among others is a replica that lost its disk: it must join again, never vote as if nothing
-    had been (DESIGN §3 Incarnations).
+    had been (DESIGN §3 Incarnations). Raises ConfigError, StorageFailed.
     """
     with contextlib.ExitStack() as stack:
 
@@ -68,6 +68,7 @@ def format_if_new(config: CellConfig, directories: dict[ReplicaId, Path]) -> int
         present = {replica: opened(replica) for replica, path in directories.items() if path.exists()}
         if any(directory.inspect().condition is not Condition.EMPTY for directory in present.values()):
             return None
+        check_bootstrap(config)
         cell = fresh_number()
         for replica in directories:
             format_replica(present.get(replica) or opened(replica), config, replica, cell)

@@ -13,6 +13,7 @@ from chubby.cli.cell_start import directories_of
 from chubby.cli.options import cell_of, json_option
 from chubby.cli.output import emit_json, wall_time
 from chubby.cli.standard_input import confirm
+from chubby.config import check_bootstrap
 from chubby.daemon.founding import fresh_number
 from chubby.daemon.restoring import floor_at, found_cell, machine_of_directory
 from chubby.errors import CorruptData
@@ -39,6 +40,7 @@ def recover(source: str, config_file: Path | None, data: Path | None, yes: bool,
     The source stays as it is. For a cell on several machines copy each new directory to its machine.
     """
     config = cell_of(config_file)
+    check_bootstrap(config)
     directories = directories_of(config, data)
     refuse_occupied(directories)
     machine, told = _look(source)

@@ -44,7 +44,8 @@ def replica() -> None:
 
     A new replica joins without a vote, catches up, and is promoted by the master. Start it with `chubbyd` and an empty
     data directory; it needs a configuration file in which its number and addresses stand. Configuration files of the
-    others only matter when a cell is formatted, but bring them up to date: clients read them.
+    others only matter when a cell is formatted, but bring them up to date: clients read them. An even number of
+    replicas is fine on the way; it bears no more failures than one less.
     """
 
 

@@ -49,6 +49,7 @@ from chubby.config.load import (
     search_folders,
 )
 from chubby.config.parse import parse_cell
+from chubby.config.rules import check_bootstrap
 from chubby.config.units import format_duration, format_size, parse_duration, parse_size
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "ReplicaConfig",
     "Storage",
     "Timing",
+    "check_bootstrap",
     "find_cell",
     "find_file",
     "format_duration",

@@ -2,7 +2,8 @@
 
 | rule                                                        | reason                                              |
 |-------------------------------------------------------------|-----------------------------------------------------|
-| replicas: an odd number, different ids, different addresses | an even number bears no more failures than one less |
+| replicas: at least one, different ids, different addresses  | two of one number would vote as one                 |
+| replicas: an odd number, where a cell *begins*              | an even number bears no more failures than one less |
 | loopback only, unless `bind_beyond_loopback`                | nobody exposes a cell by a slip                     |
 | 3 heartbeats ≤ master_lease                                 | one lost heartbeat must not cost the mastership     |
 | clock_drift in 1 ppm .. 10 %                                | 0 is a clock nobody has, more breaks every lease    |
@@ -37,17 +38,23 @@ def check(config: CellConfig) -> None:
     _check_sizes(config)
 
 
+def check_bootstrap(config: CellConfig) -> None:
+    """Raise ConfigError if `config` is not fit to begin a cell with: its number of replicas is even.
+
+    While a cell runs its membership changes one replica at a time, so the files of those who join and of clients may
+    well name an even number.
+    """
+    count = len(config.replicas)
+    if count % 2 == 0:
+        remedy = f"name an odd number, {count - 1} or {count + 1}"
+        trouble = f"{count} replicas bear no more failures than {count - 1}: {remedy}"
+        raise complaint(config.source, "[cell] replicas", trouble)
+
+
 def _check_replicas(config: CellConfig) -> None:
     where = "[cell] replicas"
-    count = len(config.replicas)
-    if count == 0:
+    if not config.replicas:
         raise complaint(config.source, where, "is empty: name one, three or five replicas")
-    if count % 2 == 0:
-        raise complaint(
-            config.source,
-            where,
-            f"{count} replicas bear no more failures than {count - 1}: name an odd number, {count - 1} or {count + 1}",
-        )
     ids: dict[int, str] = {}
     doors: dict[str, str] = {}
     for index, replica in enumerate(config.replicas):

@@ -97,6 +97,27 @@ def test_a_refused_format_changes_nothing(config: Path, tmp_path: Path) -> None:
     assert sorted(each.name for each in data.rglob("*")) == ["holiday.jpg", "replica-3"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["format"],
+        ["format", "--replica", "1", "--cell-id", "7"],
+        ["start"],
+        ["recover", "--yes", "--from", "unused"],
+    ],
+)
+def test_no_cell_begins_with_an_even_number_of_replicas(config: Path, tmp_path: Path, command: list[str]) -> None:
+    """A clear error that names file, key and remedy; nothing is made."""
+    lines = config.read_text().replace("{id = 3,", "# {id = 3,").replace("]\n[storage]", "\n]\n[storage]")
+    config.write_text(lines)
+    result = typed(*command, "--config", str(config))
+    assert result.exit_code == exits.CONFIG
+    assert result.stderr == (
+        f"chubby: {config}: [cell] replicas: 2 replicas bear no more failures than 1: name an odd number, 1 or 3\n"
+    )
+    assert not (tmp_path / "data").exists()
+
+
 def test_format_for_programs(config: Path, tmp_path: Path) -> None:
     """The number that all machines need, as a number."""
     shape = json.loads(typed("format", "--config", str(config), "--json").output)
