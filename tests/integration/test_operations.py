@@ -174,3 +174,32 @@ def test_a_dead_replica_is_replaced_by_one_command(tmp_path: Path, start: Starte
             others = [replica for replica in cell.members if replica != dead][:2]
             cell.kill(*others)
             handle.set_contents(b"the new one is needed for this quorum")
+
+
+def test_a_replica_is_added_and_another_one_removed(tmp_path: Path, start: Starter) -> None:
+    """`chubby replica add` and `remove` on a running cell, by way of an even number; the one that is removed ends by
+    itself with the exit code of the expelled, and the new one is needed for the quorum (DESIGN §3 Membership).
+    """
+    with running_cell(tmp_path, 3) as cell:
+        master = cell.wait_whole()
+        peer, client = (f"127.0.0.1:{port}" for port in free_ports(2))
+        options = ("--config", str(cell.file), "--timeout", str(PATIENCE))
+        add = cli(start, "replica", "add", "4", "--peer", peer, "--client", client, *options)
+        wait_for(lambda: any("start it now" in line for line in add.said), "the word to start it")
+        cell.members[4] = (peer, client)
+        cell.write_configuration()
+        cell.start(4)
+        assert add.wait() == 0, add.said
+        assert add.said[-1] == "replica 4: votes"
+        leaver = next(replica for replica in cell.members if replica not in (master, 4))
+        remove = cli(start, "replica", "remove", str(leaver), "--yes", *options)
+        assert remove.wait() == 0, remove.said
+        gone = cell.processes.pop(leaver)
+        assert gone.wait(PATIENCE) == 75
+        del cell.members[leaver]
+        cell.write_configuration()
+        cell.wait_whole()
+        third = next(replica for replica in cell.members if replica not in (cell.wait_master(), 4))
+        cell.kill(third)
+        with cell.connect() as session, session.open("/ls/test/kept", create=True) as handle:
+            handle.set_contents(b"the new one is needed for this quorum")
