@@ -136,6 +136,8 @@ def test_deposed_streams_are_redirected_and_pending_calls_forgotten() -> None:
     alice.read()
     assert alice.end == Redirect("10.0.0.9:7000", 99) and bob.answer(waiting) is None
     assert bob.end == alice.end and set(cell.ended) == {alice.stream, bob.stream}
+    figures = cell.master.statistics()
+    assert (figures.handles, figures.sessions_connected, figures.sessions_awaited, figures.calls_pending) == (0,) * 4
     late = Client(cell)
     late.connect()
     late.send(OpenSession(9))
@@ -245,6 +247,18 @@ def test_changes_wait_no_longer_than_the_cache_lease() -> None:
     assert alice.answer(call) is None
     cell.advance(1)
     assert isinstance(alice.answer(call), StatResult) and cell.now == begun + 4 * SECOND
+
+
+def test_a_stall_makes_changes_wait_longer() -> None:
+    """DESIGN §3: the Resume of a caching session may have come meanwhile, and is read only now."""
+    cell, alice, _, handle = two_sessions()
+    call = alice.start(SetContents(handle, b"new"))
+    cell.now += 3 * SECOND
+    cell.master.stalled(3 * SECOND, cell.now)
+    cell.advance(4 * SECOND - 1)
+    assert alice.answer(call) is None
+    cell.advance(1)
+    assert isinstance(alice.answer(call), StatResult)
 
 
 def test_sessions_that_have_ended_are_not_waited_for() -> None:

@@ -117,6 +117,17 @@ def test_nothing_granted_outlives_what_a_new_master_would_wait(script: list[tupl
         assert all(end <= now + caps.session_lease for end, _ in running)
 
 
+def test_a_stall_of_the_master_makes_lowering_wait() -> None:
+    """The leases granted before end later by as much."""
+    cell = Cell(caps=LeaseCaps(20 * SECOND, 4 * SECOND))
+    cell.now += 5 * SECOND
+    cell.master.stalled(5 * SECOND, cell.now)
+    cell.advance(20 * SECOND - 1)
+    assert cell.machine.caps.session_lease == 20 * SECOND
+    cell.advance(1)
+    assert cell.machine.caps == IDLE
+
+
 def test_the_master_puts_its_caps_into_the_log() -> None:
     """First act after BeginEpoch: raise the caps if the settings ask for longer leases than the log allows."""
     cell = Cell(MasterSettings(replica=1, session_lease=20 * SECOND))

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chubby.namespace.commands import ExpireSession
-from chubby.types.calls import Acquire, Mode
+from chubby.types.calls import Acquire, Mode, ReadDir, Release, SetContents
 from chubby.types.nodes import LockMode
-from chubby.types.results import LockGranted
+from chubby.types.results import Done, LockGranted
 from chubby.types.time import SECOND
+from tests.master.caching import acknowledge
 from tests.master.cell import Cell, Client
 from tests.master.counting import count_calls
 from tests.master.locking import SHARED, contenders
@@ -98,6 +99,77 @@ def test_circles_come_to_an_end(orders: list[list[int]]) -> None:
     die(cell, living)
     assert cell.machine.session_count == 1
     assert all(isinstance(living.answer(number), LockGranted) for number in numbers)
+
+
+def deaf_reader(cell: Cell) -> Client:
+    """Who caches what is in the root and acknowledges nothing: whoever deletes a file there has to wait."""
+    reader = cell.client("reader")
+    reader.call(ReadDir(reader.open_handle("/", Mode.READ)))
+    reader.auto_ack = False
+    return reader
+
+
+def test_what_is_no_circle_is_not_broken() -> None:
+    """The last of a chain over three locks takes its time; those before it wait, each for the next."""
+    cell = Cell()
+    living, one, two, three = (cell.client(name) for name in ("living", "one", "two", "three"))
+    living.call(Acquire(living.open_handle("/m")))
+    one.call(Acquire(one.open_handle("/l")))
+    two.call(Acquire(two.open_handle("/k")))
+    one.start(Acquire(one.open_handle("/m")))
+    two.start(Acquire(two.open_handle("/l")))
+    three.start(Acquire(three.open_handle("/k")))
+    three.open_handle("/e", ephemeral=True)
+    cell.advance(9 * SECOND)
+    reader = deaf_reader(cell)
+    living.keep_alive()
+    before = len(cell.outcomes)
+    cell.advance(3 * SECOND)
+    assert not cell.proposed(ExpireSession)
+    acknowledge(reader)
+    ends = [command.body for command in cell.proposed(ExpireSession)]
+    assert ends == [ExpireSession(client.session) for client in (three, two, one)]
+    assert granted_since(cell, before) == []
+
+
+def test_who_holds_and_waits_at_once_is_a_holder() -> None:
+    """Through two handles: what it gives back goes to those before its other place as well."""
+    cell, (dead, other), (first, second) = contenders()
+    third = dead.open_handle("/l")
+    dead.call(Acquire(first, SHARED))
+    other.start(Acquire(second))
+    dead.start(Acquire(third))
+    other.open_handle("/e", ephemeral=True)
+    cell.advance(9 * SECOND)
+    reader = deaf_reader(cell)
+    before = len(cell.outcomes)
+    cell.advance(3 * SECOND)
+    assert not cell.proposed(ExpireSession)
+    acknowledge(reader)
+    assert [command.body for command in cell.proposed(ExpireSession)] == [
+        ExpireSession(other.session),
+        ExpireSession(dead.session),
+    ]
+    assert granted_since(cell, before) == []
+
+
+def test_a_place_that_was_under_way_counts_as_soon_as_it_is_taken() -> None:
+    """The acquire was proposed in time and is applied when its session is overdue, with more of it to come."""
+    cell, (holder, dead), (one, two) = contenders()
+    holder.call(Acquire(one))
+    cell.advance(6 * SECOND)
+    holder.keep_alive()
+    cell.applying = False
+    dead.start(Acquire(two))
+    dead.start(SetContents(two, b"more"))
+    cell.advance(6 * SECOND)
+    cell.apply()
+    release = holder.start(Release(one))
+    before = len(cell.outcomes)
+    cell.applying = True
+    cell.settle()
+    assert isinstance(holder.answer(release), Done)
+    assert granted_since(cell, before) == []
 
 
 def holders(size: int) -> Cell:

@@ -15,6 +15,19 @@ from chubby.types.time import SECOND
 from tests.master.cell import Cell, Client, code_of
 from tests.master.opening import refusal
 
+# ---------------------------------------------------------------------------------------------------------- leases
+
+
+def test_a_shorter_cache_lease_takes_nothing_away_from_a_longer_one() -> None:
+    """The load has fallen and leases are shorter now: the client still counts on the one that it was given."""
+    cell = Cell()
+    client = cell.client()
+    session = cell.master._sessions[client.session]
+    session.renew_cache(12 * SECOND, cell.now)
+    assert session.renew_cache(4 * SECOND, cell.now + SECOND) == 4 * SECOND
+    assert session.cache_until == cell.now + 12 * SECOND
+
+
 # ---------------------------------------------------------------------------------------------------------- Resume
 
 
