@@ -23,7 +23,7 @@ from typing import Final
 from chubby.client.cache import Cache
 from chubby.client.cache_rules import drop_before, fill_from, wants_caching
 from chubby.client.effects import Complete, Deliver, Effect, Send
-from chubby.client.handle_table import HandleRecord, HandleTable, through_handle
+from chubby.client.handle_table import CLAIMS_LIMIT, HandleRecord, HandleTable, through_handle
 from chubby.client.in_flight import CallsInFlight, Flight, Purpose
 from chubby.client.rebinding import Rebinding
 from chubby.client.subscriptions import Subscriptions
@@ -86,6 +86,8 @@ class CallDesk:
     def _refusal(self, call: Call) -> Failure | None:
         if self.flights.crowded(call):
             return Failure(ErrorCode.OVERLOADED, "too many calls of this session wait already")
+        if isinstance(call, Open | Watch) and self.handles.claimed + self.subscriptions.claimed >= CLAIMS_LIMIT:
+            return Failure(ErrorCode.QUOTA_EXCEEDED, "no more handles or watches fit into one session: close some")
         return self.handles.refusal(call) if through_handle(call) else None
 
     def _begin_own(self, call: Call, now: Instant, purpose: Purpose, target: Flight | None = None) -> None:
@@ -99,7 +101,9 @@ class CallDesk:
         call = flight.call
         record = self._record(call)
         drop_before(self._cache, call, record, flight.number)
-        if isinstance(call, Watch):
+        if isinstance(call, Open):
+            self.handles.opening(call)
+        elif isinstance(call, Watch):
             self.subscriptions.opening(call)
         elif isinstance(call, Unwatch):
             self.subscriptions.closing(call.watch)
@@ -192,6 +196,8 @@ class CallDesk:
         if isinstance(call, Open):
             if isinstance(answer, Opened):
                 self.handles.add(call, answer)
+            else:
+                self.handles.remove(call.handle)
         elif isinstance(call, Watch):
             if isinstance(answer, Watching):
                 self.subscriptions.begun(call, answer.revision)
@@ -274,6 +280,8 @@ class CallDesk:
                 self._take_back(flight, now)
         elif isinstance(call, Watch) and unsent:
             self.subscriptions.ended(call.watch)
+        elif isinstance(call, Open) and unsent:
+            self.handles.remove(call.handle)
         if unsent or (flight.queued and not isinstance(call, _UNDONE)):
             self.flights.finish(flight)
 

@@ -51,6 +51,13 @@ HandleCall = (
 """Calls that go through an open handle."""
 
 
+CLAIMS_LIMIT: Final = 1408 * 1024
+"""Bytes that handles and watches may take in a Resume, one frame, whose ceiling is in `chubby.wire.limits`."""
+_CLAIM_BYTES: Final = 24
+"""What a claim takes besides the ticket, at most."""
+_TICKET_BYTES: Final = 128
+"""What a ticket and its claim take besides the path, at most: a sequential name's digits are longer than was asked."""
+
 _THROUGH_HANDLE: Final = frozenset(get_args(HandleCall))
 
 
@@ -118,11 +125,16 @@ class HandleRecord:
 
 
 class HandleTable:
-    """The open handles of one session, in the order in which they were opened."""
+    """The open handles of one session, in the order in which they were opened.
+
+    `claimed` is what presenting them at Resume takes, and those being opened with them: bytes, at most.
+    """
 
     def __init__(self) -> None:
         self._next: HandleNumber = 1
         self._records: dict[HandleNumber, HandleRecord] = {}
+        self._costs: dict[HandleNumber, int] = {}
+        self.claimed = 0
 
     def __len__(self) -> int:
         return len(self._records)
@@ -135,19 +147,30 @@ class HandleTable:
         number, self._next = self._next, self._next + 1
         return number
 
+    def opening(self, call: Open) -> None:
+        """Note that `call` is about to be made; followed by `add` or `remove`."""
+        self._cost(call.handle, len(call.path.encode(errors="replace")) + _TICKET_BYTES)
+
     def add(self, call: Open, opened: Opened) -> HandleRecord:
         """Note that `call` was answered by `opened`."""
         record = HandleRecord(call, opened)
         self._records[record.number] = record
+        self._cost(record.number, len(opened.ticket) + _CLAIM_BYTES)
         return record
+
+    def _cost(self, number: HandleNumber, cost: int) -> None:
+        self.claimed += cost - self._costs.pop(number, 0)
+        if cost:
+            self._costs[number] = cost
 
     def get(self, number: HandleNumber) -> HandleRecord | None:
         """The handle, or None if it was never open or is closed."""
         return self._records.get(number)
 
     def remove(self, number: HandleNumber) -> None:
-        """Forget a handle whose Close was answered; idempotent."""
+        """Forget a handle whose Close was answered, or that never came to be; idempotent."""
         self._records.pop(number, None)
+        self._cost(number, 0)
 
     def lose(self, number: HandleNumber, why: Failure) -> HandleRecord | None:
         """Note that the handle is of no more use; the first reason stays. None if it is not open."""

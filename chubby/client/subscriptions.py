@@ -29,6 +29,10 @@ _HISTORY = frozenset(
 )
 
 
+_CLAIM_BYTES = 32
+"""What a claim takes besides the path, at most."""
+
+
 class WatchRecord:
     """One watch: `name` is what its owner knows it by, `number` what the master knows it by now.
 
@@ -63,6 +67,11 @@ class Subscriptions:
 
     def __len__(self) -> int:
         return len(self._watches)
+
+    @property
+    def claimed(self) -> int:
+        """What presenting all watches at Resume takes, bytes, at most."""
+        return sum(len(record.path.encode(errors="replace")) + _CLAIM_BYTES for record in self._watches.values())
 
     def fresh_number(self) -> WatchNumber:
         """A number no watch of this session ever had."""

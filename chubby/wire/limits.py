@@ -15,8 +15,8 @@ ATTRIBUTES_CEILING: Final = 64 * 1024
 """Names (characters) and values (bytes) of an attribute map, in sum."""
 TEXT_CEILING: Final = 4096
 """A path, name, address or principal, characters."""
-TICKET_CEILING: Final = 1024
-"""Check digits of a session or a handle, bytes."""
+TICKET_CEILING: Final = 2048
+"""Ticket of a session or a handle, bytes. That of a handle names its path."""
 SEQUENCER_CEILING: Final = 8192
 """A sequencer, bytes."""
 TRANSACTION_CEILING: Final = 1024

@@ -23,6 +23,8 @@ from chubby.types.events import Event, EventKind
 from chubby.types.results import Answer, Done, LockGranted, Opened, StatResult, Watching
 from chubby.types.stream import CallFrame, Push, Resume, Resumed
 from chubby.types.time import SECOND
+from chubby.wire.codec import pack_client
+from chubby.wire.limits import FRAME_CEILING
 from tests.client.script import CACHE_LEASE, LEASE, Script, stat
 
 GRANTED = LockGranted(7, 1)
@@ -135,6 +137,48 @@ class TestPoison:
         assert script.answers[number] == Done()
         script.core.poison(handle, script.now)
         script.core.poison(99, script.now)
+
+
+LONG = "/" + "/".join(["p" * 200] * 5)
+"""About the longest path there is."""
+
+
+class TestClaims:
+    """Every handle and watch must fit the one frame that presents them all to a new master (DESIGN §5 Resume)."""
+
+    def test_no_more_are_opened_than_a_resume_can_carry(self) -> None:
+        """Else the session would live until the next lost stream, and then never come back."""
+        script = Script().established()
+        for turn in range(3_000):
+            call = Open(turn + 1, LONG) if turn % 2 else Watch(script.core.desk.subscriptions.fresh_number(), LONG)
+            number = script.begin(call)
+            if (told := script.answers_of(number)) is not None:
+                assert code(told) is ErrorCode.QUOTA_EXCEEDED
+                break
+            answer = Opened(b"t" * (len(LONG) + 64), LONG, False, stat()) if turn % 2 else Watching(100)
+            script.answer(number, answer)
+        assert 1_000 < turn < 3_000
+        script.resume()
+        resume = script.sent(Resume)[-1]
+        assert len(resume.handles) + len(resume.watches) == turn
+        assert FRAME_CEILING * 9 // 10 < len(pack_client([resume])) <= FRAME_CEILING
+
+    def test_those_on_their_way_count_and_those_that_are_no_more_do_not(self) -> None:
+        """A thousand may be asked for at once; what is refused, closed or never sent makes room."""
+        script = Script().established()
+        numbers = [script.begin(Open(handle, LONG)) for handle in range(1, 3_001)]
+        taken = [number for number in numbers if number not in script.answers]
+        assert 1_000 < len(taken) < 3_000
+        for number in taken:
+            script.answer(number, Failure(ErrorCode.NO_NODE, "gone"))
+        assert script.core.desk.handles.claimed == 0
+        handle = script.handle(LONG)
+        assert 0 < script.core.desk.handles.claimed < 2_000
+        script.answer(script.begin(Close(handle)), Done())
+        assert script.core.desk.handles.claimed == 0
+        script.disconnect()
+        script.core.cancel(script.begin(Open(5_000, LONG)), script.now)
+        assert script.core.desk.handles.claimed == 0
 
 
 class TestCloses:

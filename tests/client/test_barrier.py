@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from chubby import aio
+from chubby.client.driver import boot_clock
 from chubby.client.recipes.barrier import AsyncBarrier
-from chubby.errors import DeadlineExceeded
+from chubby.errors import DeadlineExceeded, SessionExpired
 from chubby.types.transaction import Create
-from tests.client.conftest import until
+from tests.client.conftest import LEASE, lose, sleep_through, until
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_network import ADDRESSES, FakeNetwork
 
@@ -108,3 +109,39 @@ class TestBarrier:
     async def test_leaving_without_having_entered(self, session: aio.Session) -> None:
         """Nothing happens."""
         await AsyncBarrier(session, "/barrier", "me", 2).leave()
+
+    async def test_a_jeopardy_while_one_waits_is_waited_out(
+        self, session: aio.Session, network: FakeNetwork, another: Another, cell: FakeCell
+    ) -> None:
+        """Nobody enters twice, nobody is forgotten: who was cut off for a while hears of the last to come."""
+        waiting = asyncio.ensure_future(AsyncBarrier(session, "/barrier", "a", 2).enter())
+        await until(lambda: "/barrier/party-a" in cell.tree.nodes)
+        network.up = False
+        sleep_through(session, LEASE)
+        other = AsyncBarrier(await another(), "/barrier", "b", 2)
+        await other.enter()
+        assert not waiting.done()
+        network.up = True
+        await asyncio.wait_for(waiting, 30)
+
+    async def test_a_session_lost_while_one_waits_is_an_error(self, another: Another, cell: FakeCell) -> None:
+        """Whoever waits to enter or to leave is told; its node is gone for the others when the cell knows of it."""
+        lost, stays = await another(), await another()
+        entering = asyncio.ensure_future(AsyncBarrier(lost, "/barrier", "a", 3).enter())
+        await until(lambda: "/barrier/party-a" in cell.tree.nodes)
+        lose(lost)
+        with pytest.raises(SessionExpired):
+            await entering
+        cell.expire(lost.id, boot_clock())
+        await until(lambda: "/barrier/party-a" not in cell.tree.nodes)
+        with pytest.raises(DeadlineExceeded):
+            await AsyncBarrier(stays, "/barrier", "b", 2).enter(timeout=0.05)
+
+    async def test_a_session_closed_while_one_waits_is_an_error_too(self, another: Another, cell: FakeCell) -> None:
+        """By another task: not the end of some iteration, which would mean nothing to whoever entered."""
+        closing = await another()
+        entering = asyncio.ensure_future(AsyncBarrier(closing, "/barrier", "a", 2).enter())
+        await until(lambda: "/barrier/party-a" in cell.tree.nodes and closing.statistics().calls == 0)
+        await closing.close()
+        with pytest.raises(SessionExpired, match="closed by its owner"):
+            await asyncio.wait_for(entering, 30)

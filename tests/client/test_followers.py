@@ -9,8 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from chubby import aio
+from chubby.client.driver import boot_clock
 from chubby.client.recipes.service_registry import AsyncServiceRegistry, Instance
-from chubby.errors import DeadlineExceeded, NoQuorum, OutcomeUnknown, SessionExpired
+from chubby.errors import DeadlineExceeded, NoQuorum, OutcomeUnknown, QuotaExceeded, SessionExpired
 from tests.client.conftest import lose, sleep_through, until
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_network import ADDRESSES, FakeNetwork
@@ -215,3 +216,45 @@ class TestServiceRegistry:
         await registry.register("web", "a", "x:1")
         await session.open("/services/web/README", create=True)
         assert [instance.name for instance in await registry.instances("web")] == ["a"]
+
+    async def test_an_entry_goes_with_a_killed_provider_not_with_its_jeopardy(
+        self, session: aio.Session, another: Another, cell: FakeCell
+    ) -> None:
+        """Jeopardy is doubt: the entry stays. Only when the cell has let the session expire, it goes, and that is
+        told.
+        """
+        provider = await another()
+        registration = await AsyncServiceRegistry(provider, "/services").register("web", "a", "x:1")
+        registry, lost = AsyncServiceRegistry(session, "/services"), asyncio.ensure_future(registration.lost())
+        lose(provider)
+        assert "lease" in await lost
+        assert [instance.name for instance in await registry.instances("web")] == ["a"]
+        following = registry.follow("web")
+        assert [instance.name for instance in await anext(following)] == ["a"]
+        cell.expire(provider.id, boot_clock())
+        assert await asyncio.wait_for(anext(following), 30) == []
+
+    async def test_a_registration_that_fails_half_way_keeps_nothing_alive(
+        self, session: aio.Session, another: Another, cell: FakeCell, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The name was taken, and the entry could not be taken over: the handle must not hold the old entry open."""
+        owner = await another()
+        await AsyncServiceRegistry(owner, "/services").register("web", "a", "old:1")
+
+        async def refused(self: aio.Handle, contents: bytes, **options: object) -> None:
+            raise QuotaExceeded("full")
+
+        monkeypatch.setattr(aio.Handle, "set_contents", refused)
+        with pytest.raises(QuotaExceeded):
+            await AsyncServiceRegistry(session, "/services").register("web", "a", "new:1")
+        assert session.statistics().handles == 0
+        await owner.close()
+        await until(lambda: "/services/web/a" not in cell.tree.nodes)
+
+    async def test_an_address_that_is_no_text_takes_no_reader_down(self, session: aio.Session) -> None:
+        """Somebody wrote bytes by hand; the others are listed all the same."""
+        registry = AsyncServiceRegistry(session, "/services")
+        registration = await registry.register("web", "a", "x:1")
+        await registration.update({"address": b"\xff\xfe"})
+        await registry.register("web", "b", "y:1")
+        assert [instance.name for instance in await registry.instances("web")] == ["a", "b"]

@@ -6,10 +6,20 @@ from collections.abc import Callable
 
 import pytest
 
+from chubby import paths
 from chubby.errors import BadArgument, TooLarge
+from chubby.master.sequencer import seal
+from chubby.master.tickets import HandleTicket, seal_handle
 from chubby.types import limits as cell
-from chubby.types.nodes import LockMode
+from chubby.types.calls import CheckSequencer, Mode
+from chubby.types.events import EventMask
+from chubby.types.nodes import AclNames, LockMode, NodeKind, Sequencer, Stat
+from chubby.types.results import Opened, SequencerResult
+from chubby.types.stream import CallFrame, HandleClaim, Reply, Resume, WatchClaim
 from chubby.wire import checks, limits
+from chubby.wire.codec import pack_client, pack_server, unpack_client, unpack_server
+
+STAT = Stat(NodeKind.FILE, False, 1, 1, 1, 1, 1, 1, 1, 1, 1, AclNames("r", "w", "c"))
 
 
 def test_a_cell_answers_before_the_protocol_does() -> None:
@@ -24,6 +34,30 @@ def test_a_cell_answers_before_the_protocol_does() -> None:
 def test_a_sequencer_of_the_longest_path_fits() -> None:
     """It names the lock by its path, and a little more."""
     assert 4 * cell.PATH_LIMIT < limits.SEQUENCER_CEILING
+
+
+LONGEST = "/" + "/".join(["p" * 199] * 5) + "/" + "p" * 23
+"""A path as long as a cell allows."""
+
+
+def test_a_handle_ticket_of_the_longest_path_fits() -> None:
+    """It names the node by its path: without room for that, nobody could open what a cell lets one make (DESIGN §5)."""
+    assert paths.validate(LONGEST) == LONGEST and len(LONGEST) == cell.PATH_LIMIT
+    said = HandleTicket((1 << 63) - 1, LONGEST, (1 << 63) - 1, Mode.READ | Mode.WRITE | Mode.CHANGE_ACL, (1 << 63) - 1)
+    sealed = seal_handle((b"key",), 1, 1, said)
+    opened = Opened(sealed, LONGEST, True, STAT)
+    assert unpack_server(pack_server([Reply(1, opened)])) == [Reply(1, opened)]
+    resume = Resume(1, b"t", 2, 1, 1, (HandleClaim(1, sealed, EventMask.ALL),), (WatchClaim(1, LONGEST, True),))
+    assert unpack_client(pack_client([resume])) == [resume]
+
+
+def test_a_sequencer_made_of_the_longest_path_fits() -> None:
+    """The same for what a lock holder passes on."""
+    sealed = seal((b"key",), 1, Sequencer(LONGEST, (1 << 63) - 1, LockMode.EXCLUSIVE, (1 << 63) - 1, (1 << 63) - 1))
+    answer = SequencerResult(sealed, LONGEST, LockMode.EXCLUSIVE, 1, 1)
+    assert unpack_server(pack_server([Reply(1, answer)])) == [Reply(1, answer)]
+    call = CallFrame(1, 0, 0, CheckSequencer(sealed))
+    assert unpack_client(pack_client([call])) == [call]
 
 
 def test_ceilings_fit_into_one_another() -> None:
