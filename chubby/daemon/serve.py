@@ -104,7 +104,10 @@ class Service:
         return await working
 
     async def _begin_anew(self, reason: str) -> bool:
-        """Give up the vote state there is and begin a blank life; False if asked to stop while waiting for the cell."""
+        """Give up the vote state there is and begin a blank life; False if asked to stop while waiting for the cell.
+
+        Raises ForeignData if the others are another cell than the one the directory belongs to: nothing is given up.
+        """
         logger.warning(
             "replica %d starts as a new incarnation and will catch up as a learner: %s", self._replica, reason
         )
@@ -117,7 +120,14 @@ class Service:
             with contextlib.suppress(asyncio.CancelledError):
                 await asking
             return False
-        self._directory.become_new_incarnation(Identity(asking.result(), self._replica, fresh_number()))
+        cell = asking.result()
+        before = self._directory.inspect().identity
+        if before is not None and before.cell != cell:
+            raise ForeignData(
+                f"the data directory of replica {self._replica} is of cell {before.cell:#x}, and damaged ({reason}); "
+                f"the replicas at the configured addresses are cell {cell:#x}: one of the two is the wrong one"
+            )
+        self._directory.become_new_incarnation(Identity(cell, self._replica, fresh_number()))
         return True
 
     async def _run_once(self, opened: OpenedDirectory, machine: Machine | None) -> Ending:

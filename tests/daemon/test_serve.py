@@ -21,7 +21,9 @@ from chubby.daemon.serve import Service
 from chubby.errors import ConfigError, StorageFailed
 from chubby.frontends.native.frontend import NativeFrontend
 from chubby.storage.directory import Condition, DataDirectory
+from chubby.storage.faults import ForeignData
 from tests.daemon.samples import CELL, small_cell
+from tests.daemon.test_node import running as node_running
 from tests.storage.fake_files import FakeFiles
 from tests.storage.interference import FailAt, Operation
 
@@ -221,3 +223,42 @@ async def test_a_front_end_that_does_not_stop_well_keeps_no_disk_open(
         service.stop()
         with pytest.raises(ZeroDivisionError):
             await ended(life)
+
+
+async def test_a_damaged_directory_is_not_given_up_to_another_cell(tmp_path: Path) -> None:
+    """Whoever names the wrong configuration must not lose what is left of a replica to a cell it never belonged to."""
+    config = small_cell(tmp_path, replicas=3)
+    files = FakeFiles()
+    with DataDirectory(files, 2) as directory:
+        format_replica(directory, config, 2, CELL + 1)
+    (segment,) = [name for name in files.tree() if name.endswith(".wal")]
+    files.rot(segment, 5, b"?")
+    before = files.tree()
+    async with node_running(config, FakeFiles()):
+        with DataDirectory(files, 2) as directory, pytest.raises(ForeignData, match=r"is of cell 0x8.* are cell 0x7"):
+            await asyncio.wait_for(Service(config, 2, directory).run(), 60)
+    assert files.tree() == before
+
+
+async def test_a_damaged_directory_begins_anew_in_its_own_cell(tmp_path: Path) -> None:
+    """DESIGN §3 Incarnations: as a learner, under another name; what was there is put aside."""
+    config = small_cell(tmp_path, replicas=3)
+    files = FakeFiles()
+    with DataDirectory(files, 2) as directory:
+        format_replica(directory, config, 2, CELL)
+        born = directory.inspect().identity
+    (segment,) = [name for name in files.tree() if name.endswith(".wal")]
+    files.rot(segment, 5, b"?")
+    async with node_running(config, FakeFiles()):
+        with DataDirectory(files, 2) as directory:
+            service = Service(config, 2, directory)
+            life = asyncio.create_task(service.run())
+            async with asyncio.timeout(60):
+                while not listens(config.replicas[1].client):
+                    await asyncio.sleep(0.01)
+            service.stop()
+            assert await ended(life) is Ending.STOPPED
+            reborn = directory.inspect().identity
+    assert born is not None and reborn is not None
+    assert (reborn.cell, reborn.replica) == (CELL, 2) and reborn.incarnation != born.incarnation
+    assert files.names("") == ["current", "rotten-1"]
