@@ -65,7 +65,7 @@ class NativeFrontend:
         self._counters = Counters()
         self._queries = Queries(door, self._settings, self._counters)
         self._streams: dict[SessionStream, None] = {}
-        self._handlers = Handlers(self._counters)
+        self._handlers = Handlers(self._counters, self._settings.handshake)
         services = (CELL_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         # Its stubs miss that an asynchronous generator is called without being awaited.
         self._descriptions = cast(Describe, reflection.aio.ReflectionServicer(services).ServerReflectionInfo)

@@ -25,7 +25,7 @@ class NativeSettings(msgspec.Struct, frozen=True):
     outbox_bytes: int = 8 * 1024 * 1024
     """What may wait for one client; one that lets more pile up does not read, and is cut."""
     handshake: Duration = 10 * SECOND
-    """How long a stream may take to send its first packet, and a connection to become HTTP/2."""
+    """How long an RPC may take to send its first message, and a connection to become HTTP/2."""
     farewell: Duration = 5 * SECOND
     """How long an ending stream may take to read its last frames."""
     idle: Duration = 300 * SECOND

@@ -30,7 +30,7 @@ class Statistics(msgspec.Struct, frozen=True):
     bad_packets: int
     """Packets and requests that broke the protocol; each ended its RPC."""
     silent: int
-    """Streams let go without a first packet in time."""
+    """RPCs let go without a first message in time."""
     turned_away: int
     """RPCs refused because a limit was reached."""
     congested: int

@@ -8,9 +8,11 @@ import grpc.aio
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 
+from chubby.frontends.native import NativeSettings
+from chubby.types.time import MILLISECOND
 from chubby.wire import chubby_pb2 as pb
 from chubby.wire.codec_status import decode_location
-from tests.frontends.native.conftest import PATIENCE, Service
+from tests.frontends.native.conftest import PATIENCE, Service, serving
 from tests.frontends.native.door import LOCATION
 from tests.frontends.native.test_queries import stub
 
@@ -55,4 +57,25 @@ async def test_questions_before_a_bad_one_are_answered(service: Service) -> None
         await call.write(b"\xff")
         with pytest.raises(grpc.aio.AioRpcError):
             await call.read()
+        assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("method", QUESTIONS[:-1])
+async def test_who_asks_nothing_is_let_go(method: str) -> None:
+    """Else whoever opens RPCs and says nothing in them holds all there may be, for ever."""
+    async with serving(settings=NativeSettings(handshake=100 * MILLISECOND)) as service:
+        call: grpc.aio.StreamStreamCall[bytes, bytes] = service.channel().stream_stream(method)()
+        async with asyncio.timeout(PATIENCE):
+            await call.wait_for_connection()
+            assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert await call.details() == "the request did not come in time"
+        assert service.frontend.statistics().silent == 1
+
+
+@pytest.mark.parametrize("method", QUESTIONS[:-1])
+async def test_a_question_that_ends_before_it_is_asked_is_refused(service: Service, method: str) -> None:
+    """Half-closed without a message: there is nothing to answer."""
+    call: grpc.aio.StreamStreamCall[bytes, bytes] = service.channel().stream_stream(method)()
+    async with asyncio.timeout(PATIENCE):
+        await call.done_writing()
         assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
