@@ -34,8 +34,10 @@ async def main():
         await handle.set_contents(b"after", timeout=30)
     await second.stop()
 
-asyncio.run(main())
+for _ in range(6):
+    asyncio.run(main())
 """
+"""Several fail-overs: without our defaults gRPC prints its line at most of them, though not at each."""
 
 
 def run(program: str) -> str:
@@ -49,8 +51,3 @@ def run(program: str) -> str:
 def test_a_fail_over_prints_nothing() -> None:
     """See `chubby`, gRPC's surroundings."""
     assert run(PROGRAM) == ""
-
-
-def test_without_the_defaults_it_would() -> None:
-    """Whoever imports gRPC first sees its lines: the test above would notice if the defaults were gone."""
-    assert "goaway" in run("import grpc\n" + PROGRAM).lower()
