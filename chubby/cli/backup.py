@@ -36,9 +36,8 @@ from chubby.types.identity import ReplicaId
 def backup() -> None:
     """Export, inspect, verify, restore and schedule backups.
 
-    URL is a path or any URL that fsspec understands (s3://bucket/name and gs://bucket/name need their packages
-    s3fs, gcsfs). A backup is one zstd-compressed file; `zstd -d` turns
-    it into a snapshot file as replicas keep them.
+    URL is a path or any URL that fsspec understands (s3://bucket/name and gs://bucket/name need their packages s3fs,
+    gcsfs). A backup is one zstd-compressed file; `zstd -d` turns it into a snapshot file as replicas keep them.
     """
 
 
@@ -138,10 +137,9 @@ def restore(
 ) -> None:
     """Make the data directories of a new cell from a backup.
 
-    The cell gets a new number. Sessions, locks and ephemeral files of the old one do not come back to life, and
-    all counters start above any the old cell can have used, so
-    that old fencing tokens stay below new ones. For a cell on several machines run it on each with --replica and
-    the --cell-id and --floor that the first run printed.
+    The cell gets a new number. Sessions, locks and ephemeral files of the old one do not come back to life, and all
+    counters start above any the old cell can have used, so that old fencing tokens stay below new ones. For a cell on
+    several machines run it on each with --replica and the --cell-id and --floor that the first run printed.
     """
     config = cell_of(config_file)
     check_bootstrap(config)

@@ -1,9 +1,9 @@
 """A cell as a tar archive that anyone can unpack: for reading, grepping, moving elsewhere. It is not for restoring.
 
-Directories are directories, files are files with the node's last change as their time. A node that has both content
-and children is a directory with its content in
-`.contents`. What tar has no place for (generations, ACL names, attributes, kind) is in pax headers
-SCHILY.xattr.user.chubby.*, which tar programs keep (as extended attributes, if asked to) or ignore.
+Directories are directories, files are files with the node's last change as their time. A node that has both content and
+children is a directory with its content in `.contents`. What tar has no place for (generations, ACL names, attributes,
+kind) is in pax headers SCHILY.xattr.user.chubby.*, which tar programs keep (as extended attributes, if asked to) or
+ignore.
 """
 
 from __future__ import annotations

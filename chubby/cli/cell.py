@@ -68,10 +68,9 @@ def format_command(
 ) -> int:
     """Make empty data directories those of a new cell.
 
-    Without --replica all directories of the configuration are formatted, on this machine. On several machines run
-    it on each, with its --replica and a common --cell-id
-    (any number you draw at random once, e.g. with: python3 -c 'import secrets; print(hex(secrets.randbits(62)))').
-    """
+    Without --replica all directories of the configuration are formatted, on this machine. On several machines run it on
+    each, with its --replica and a common --cell-id: any large number, drawn at random once.
+"""
     config = cell_of(config_file)
     directories = directories_of(config, data)
     if replica is not None:

@@ -32,10 +32,9 @@ from chubby.storage.directory import CURRENT
 def recover(source: str, config_file: Path | None, data: Path | None, yes: bool, as_json: bool) -> None:
     """Make a new cell from what is left when a majority of the old one is lost for good.
 
-    As long as a majority can be brought back, do that instead: nothing is lost then. Choose the surviving replica
-    that was furthest on (`chubby status` or its log says how far). The
-    new cell has a new number; sessions, locks and ephemeral files are gone; what the old cell acknowledged and
-    this source never heard of is lost.
+    As long as a majority can be brought back, do that instead: nothing is lost then. Choose the surviving replica that
+    was furthest on (`chubby status` or its log says how far). The new cell has a new number; sessions, locks and
+    ephemeral files are gone; what the old cell acknowledged and this source never heard of is lost.
 
     The source stays as it is. For a cell on several machines copy each new directory to its machine.
     """

@@ -1,8 +1,7 @@
 """The one clock of a replica (DESIGN §3 Master lease).
 
-CLOCK_BOOTTIME: monotonic, counts through suspend. Never wall time, which operators move, and never `loop.time()`,
-which is read once per turn of the loop and may be
-old by the time a callback runs.
+CLOCK_BOOTTIME: monotonic, counts through suspend. Never wall time, which operators move, and never `loop.time()`, which
+is read once per turn of the loop and may be old by the time a callback runs.
 """
 
 from __future__ import annotations

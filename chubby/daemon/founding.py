@@ -1,8 +1,8 @@
 """How a cell begins: genesis, formatting, joining (DESIGN §3 Incarnations).
 
 All replicas of a new cell must agree on its first configuration without talking to each other. So everything in it
-follows from the configuration file and the cell's
-number, incarnations included; the number is drawn once and given to every `chubby cell format` of the cell.
+follows from the configuration file and the cell's number, incarnations included; the number is drawn once and given to
+every `chubby cell format` of the cell.
 """
 
 from __future__ import annotations

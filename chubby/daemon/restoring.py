@@ -2,10 +2,9 @@
 §4 Token).
 
 What comes back are the permanent nodes with their contents, ACLs, attributes and generations. Sessions, locks,
-ephemerals do not: whoever held one is somebody else's client now. The
-cell gets a new number and a new key, and every counter starts at or above `floor`, so that tokens and instances
-handed out by the old cell, even after the backup was taken, stay
-below those of the new one.
+ephemerals do not: whoever held one is somebody else's client now. The cell gets a new number and a new key, and every
+counter starts at or above `floor`, so that tokens and instances handed out by the old cell, even after the backup was
+taken, stay below those of the new one.
 """
 
 from __future__ import annotations

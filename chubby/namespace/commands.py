@@ -1,9 +1,8 @@
 """What the log holds: commands of the machine (DESIGN §4).
 
 Every command names the epoch under which it was proposed and is void under another one (`BeginEpoch` alone opens its
-own). `sequence` is the proposing
-master's running number within its epoch; with the epoch it names the `Outcome`. `time_ms` is wall time for display
-and decides nothing.
+own). `sequence` is the proposing master's running number within its epoch; with the epoch it names the `Outcome`.
+`time_ms` is wall time for display and decides nothing.
 
 A client's mutating call arrives as a `Request`, recognised when repeated by (session, number); everything else is the
 master's own doing.

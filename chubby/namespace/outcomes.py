@@ -93,10 +93,9 @@ class Delay(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """All that one applied command brought about.
 
-    `void`: it was proposed under another epoch, or acknowledged, or of a dead session; nothing happened, `reply`
-    says why. `repeated`: the reply came from the
-    reply table (or a sessions' nonce) and nothing happened now. `orphaned`: owners (holders or waiters) that lost
-    their place since the node was deleted.
+    `void`: it was proposed under another epoch, or acknowledged, or of a dead session; nothing happened, `reply` says
+    why. `repeated`: the reply came from the reply table (or a sessions' nonce) and nothing happened now. `orphaned`:
+    owners (holders or waiters) that lost their place since the node was deleted.
     """
 
     slot: Slot

@@ -1,9 +1,8 @@
 """The door through which front ends reach a replica.
 
 A front end knows protocols, not locks: it turns bytes into `ClientFrame`s, `ServerFrame`s into bytes, and knows the
-replica by this interface alone. The daemon
-implements it around the pure `Replica`; tests implement it in a few lines. All methods are called on the daemon's
-loop and none of them blocks.
+replica by this interface alone. The daemon implements it around the pure `Replica`; tests implement it in a few lines.
+All methods are called on the daemon's loop and none of them blocks.
 """
 
 from __future__ import annotations

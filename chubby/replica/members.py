@@ -1,9 +1,8 @@
 """Operators' changes of the membership: from a call to a configuration, and back to an answer (DESIGN §3 Membership).
 
-`chubby replica add` and `replace` put a *placeholder* into the configuration, a learner with incarnation 0 at the
-given addresses; the new process finds it when it asks to
-join, and takes its place under its own incarnation. `remove` takes a voter out. Whether a change is safe is judged by
-`paxos.membership`.
+`chubby replica add` and `replace` put a *placeholder* into the configuration, a learner with incarnation 0 at the given
+addresses; the new process finds it when it asks to join, and takes its place under its own incarnation. `remove` takes
+a voter out. Whether a change is safe is judged by `paxos.membership`.
 """
 
 from __future__ import annotations

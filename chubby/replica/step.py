@@ -1,10 +1,9 @@
 """What a replica asks of its shell: one immutable `Step` at a time.
 
 A `Step` is a `Ready` (whose contract `chubby.paxos.ready` states: persist, then release what is gated) with what the
-machine and the master add. The shell carries out,
-in this order: `messages`, `deliveries`, `ends`, then persists `records`, calls `Replica.persisted(number, now)` and
-lets `gated` leave. Deliveries may leave before our
-own records are durable: what they tell has been chosen, hence lies on a majority of disks.
+machine and the master add. The shell carries out, in this order: `messages`, `deliveries`, `ends`, then persists
+`records`, calls `Replica.persisted(number, now)` and lets `gated` leave. Deliveries may leave before our own records
+are durable: what they tell has been chosen, hence lies on a majority of disks.
 """
 
 from __future__ import annotations

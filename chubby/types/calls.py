@@ -1,8 +1,8 @@
 """The calls a client makes of the master, and their results (DESIGN §6; paper §2.6).
 
 Handle calls bear the paper's names. A call names a handle by its client-chosen number within the session; the master
-knows the handle from Open or Resume.
-Purely local ones (poison) never reach the master. Every call is answered by exactly one `Result` or by a `Failure`.
+knows the handle from Open or Resume. Purely local ones (poison) never reach the master. Every call is answered by
+exactly one `Result` or by a `Failure`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Events: what a client is told after the fact (DESIGN §5 Events; paper §2.5).
 
 Content and child events derive from the replicated history and are never lost: they carry the revision that caused
-them. Lock events derive
-from lock state. Events of one session arrive in the order in which they happened.
+them. Lock events derive from lock state. Events of one session arrive in the order in which they happened.
 """
 
 from __future__ import annotations
@@ -48,9 +47,9 @@ class EventKind(enum.IntEnum):
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One event for one session.
 
-    Exactly one of `handle` and `watch` is non-zero: whose subscription it answers. `path` is inside the cell; for
-    a child event it
-    is the child's. `revision` is 0 for events that do not come from the history. `instance` is that of the node meant.
+    Exactly one of `handle` and `watch` is non-zero: whose subscription it answers. `path` is inside the cell; for a
+    child event it is the child's. `revision` is 0 for events that do not come from the history. `instance` is that of
+    the node meant.
     """
 
     kind: EventKind

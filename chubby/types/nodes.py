@@ -79,8 +79,8 @@ class LockInfo(msgspec.Struct, frozen=True):
     """The state of one node's lock, as of the moment the master answered; never cached.
 
     `generation` counts transitions from free to held, `token` is the fencing number of the current (or last) hold
-    period, 0 if none yet.
-    `mode` is None while free. `delayed` is true while lock-delay keeps it closed; `delay` is the holder's lock-delay.
+    period, 0 if none yet. `mode` is None while free. `delayed` is true while lock-delay keeps it closed; `delay` is the
+    holder's lock-delay.
     """
 
     path: str

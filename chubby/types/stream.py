@@ -10,8 +10,8 @@ The first frame of a stream is `OpenSession` or `Resume`; it is answered by `Ses
     CloseSession               SessionClosed
 
 A `Push` carries invalidations (the client drops those cache keys, then acknowledges) and events (with the cursor to
-resume from). Because replies and pushes share
-one ordered stream, a reply never overtakes an invalidation sent before it.
+resume from). Because replies and pushes share one ordered stream, a reply never overtakes an invalidation sent before
+it.
 """
 
 from __future__ import annotations

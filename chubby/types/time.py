@@ -1,8 +1,7 @@
 """Time as the pure rooms see it: integers, handed in as arguments.
 
 An `Instant` is nanoseconds of CLOCK_BOOTTIME of one machine: monotonic, counting through suspend, meaningless to any
-other
-machine. A `Duration` is nanoseconds. Wall time appears only as `time_ms` fields, for display, and decides nothing
+other machine. A `Duration` is nanoseconds. Wall time appears only as `time_ms` fields, for display, and decides nothing
 (DESIGN §3, §4).
 """
 

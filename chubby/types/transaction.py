@@ -1,8 +1,8 @@
 """The one mutating command's vocabulary: guards, operations, results (DESIGN §4; Paxos Made Live, MultiOp).
 
 A transaction is `if all guards hold: then, else: otherwise`. Operations of the chosen branch run in order and all or
-none take effect: if one fails
-(say, a create of an existing node), nothing changes and the failure is the result. Paths are inside the cell.
+none take effect: if one fails (say, a create of an existing node), nothing changes and the failure is the result. Paths
+are inside the cell.
 """
 
 from __future__ import annotations
