@@ -70,7 +70,7 @@ def format_command(
 
     Without --replica all directories of the configuration are formatted, on this machine. On several machines run it on
     each, with its --replica and a common --cell-id: any large number, drawn at random once.
-"""
+    """
     config = cell_of(config_file)
     directories = directories_of(config, data)
     if replica is not None:
