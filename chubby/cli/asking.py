@@ -12,6 +12,7 @@ from chubby.cli.status_view import Picture, picture_of
 from chubby.errors import NoQuorum
 from chubby.types.status import CellStatus
 from chubby.wire import chubby_pb2 as pb
+from chubby.wire.channels import CHANNEL_OPTIONS
 from chubby.wire.chubby_pb2_grpc import CellStub
 from chubby.wire.codec_status import decode_status
 from chubby.wire.status import error_of_rpc
@@ -45,7 +46,7 @@ async def _ask(
     addresses: Iterable[str], patience: float, answers: dict[str, CellStatus], errors: dict[str, str]
 ) -> None:
     async def ask(address: str) -> None:
-        async with grpc.aio.insecure_channel(address) as channel:
+        async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
             try:
                 answers[address] = decode_status(await CellStub(channel).Status(pb.StatusRequest(), timeout=patience))
             except grpc.aio.AioRpcError as error:

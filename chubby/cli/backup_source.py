@@ -13,6 +13,7 @@ from chubby.errors import DeadlineExceeded, NoQuorum
 from chubby.storage.snapshot_format import SnapshotParser
 from chubby.types.status import CellStatus
 from chubby.wire import chubby_pb2 as pb
+from chubby.wire.channels import CHANNEL_OPTIONS
 from chubby.wire.chubby_pb2_grpc import CellStub
 from chubby.wire.status import error_of_rpc
 
@@ -36,7 +37,7 @@ class Source:
 
     def __enter__(self) -> Source:
         """Connect."""
-        self._channel = grpc.insecure_channel(self.address)
+        self._channel = grpc.insecure_channel(self.address, options=CHANNEL_OPTIONS)
         return self
 
     def __exit__(self, *_: object) -> None:

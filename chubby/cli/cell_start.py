@@ -24,6 +24,7 @@ from chubby.storage.files import OsFiles
 from chubby.types.identity import ReplicaId
 from chubby.types.status import CellStatus
 from chubby.wire import chubby_pb2 as pb
+from chubby.wire.channels import CHANNEL_OPTIONS
 from chubby.wire.chubby_pb2_grpc import CellStub
 from chubby.wire.codec_status import decode_status
 
@@ -102,7 +103,7 @@ class CellRun:
                 self._children[replica] = await start_child(self._config, replica, directory)
                 address = self._config.replica(replica)
                 assert address is not None, "directories are those of configured replicas"
-                self._channels[replica] = grpc.aio.insecure_channel(address.client)
+                self._channels[replica] = grpc.aio.insecure_channel(address.client, options=CHANNEL_OPTIONS)
             return await self._watch()
         finally:
             await asyncio.gather(*(child.stop() for child in self._children.values()))

@@ -23,10 +23,10 @@ from chubby.errors import BadArgument, Failure, ForkedProcess, RequestError
 from chubby.types.status import CellStatus, Location
 from chubby.types.stream import ClientFrame
 from chubby.wire import chubby_pb2 as pb
+from chubby.wire.channels import CHANNEL_OPTIONS
 from chubby.wire.chubby_pb2_grpc import CellStub
 from chubby.wire.codec import pack_client, unpack_server
 from chubby.wire.codec_status import decode_location, decode_status
-from chubby.wire.limits import SERVER_PACKET_BYTES
 from chubby.wire.packing import Outbox, chunks
 from chubby.wire.status import error_of_rpc
 
@@ -42,15 +42,8 @@ FAREWELL: Final = 1.0
 """Seconds that a closing stream has to send what waits."""
 _OUTBOX_BYTES: Final = 1 << 62
 """The session core bounds what waits, by calls; nothing is dropped here."""
-_OPTIONS: Final = (
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.enable_retries", 0),
-    ("grpc.max_receive_message_length", SERVER_PACKET_BYTES),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 500),
-)
+_OPTIONS: Final = (*CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", 1))
+"""A connection of its own for each channel: gRPC would share one among channels to the same address."""
 
 _users: list[int] = []
 """The process that first used gRPC, if any has: its descendants by fork must not."""

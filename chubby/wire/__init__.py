@@ -18,6 +18,7 @@ bytes and the structs of `chubby.types`, nothing of sessions, sockets or replica
 | `checks`            | what the codec insists on                                                           |
 | `limits`            | the protocol's ceilings                                                             |
 | `packing`           | whatever waits goes into one packet; a bounded outbox of encoded frames             |
+| `channels`          | how every gRPC channel of ours is made                                              |
 | `status`            | the one table error code ↔ gRPC status                                              |
 | `generate`          | `chubby.proto` → the committed stubs `chubby_pb2*`                                  |
 
