@@ -110,7 +110,7 @@ class Archive:
             else:
                 self._feed(lambda: self._replica.snapshot_gone(request.to))
 
-        self._worker.submit(lambda: self._vault.read_chunk(request.slot, request.offset), sent)
+        self._worker.submit(lambda: self._vault.read_chunk(request), sent)
 
     def store(self, request: StoreChunk) -> None:
         """Keep a part of a snapshot that is being fetched; with the last one, go on to load and install it."""

@@ -109,7 +109,7 @@ class Node:
             now=clock.now(),
         )
         self._ended: asyncio.Future[Ending] = self._loop.create_future()
-        self._vault = Vault(opened, identity.cell)
+        self._vault = Vault(opened, identity.cell, clock.now)
         self._worker = DiskWorker(self._loop, self._fail)
         book = {replica.id: replica.peer for replica in config.replicas}
         self.mesh: Mesh[LinkMessage] = Mesh(

@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from chubby.daemon.loading import Loader
 from chubby.daemon.worker import Job
 from chubby.namespace.machine import Machine
+from chubby.paxos.catchup import TRANSFER_PATIENCE
 from chubby.paxos.configuration import Configuration
 from chubby.paxos.messages import SnapshotChunk
-from chubby.paxos.ready import Record, StoreChunk
+from chubby.paxos.ready import ReadChunk, Record, StoreChunk
 from chubby.replica.step import SnapshotOrder
 from chubby.storage.life import OpenedDirectory
 from chubby.storage.snapshot_format import SnapshotHeader
 from chubby.storage.snapshot_writer import ChunkSink
-from chubby.types.identity import CellId, Slot
+from chubby.types.identity import CellId, ReplicaId, Slot
+from chubby.types.time import Instant
 
 CHUNK = 256 * 1024
 """Bytes of a snapshot in one message to another replica."""
@@ -38,10 +40,21 @@ class Fetched:
 class Vault:
     """The open data directory of one replica."""
 
-    def __init__(self, opened: OpenedDirectory, cell: CellId, *, chunk: int = CHUNK, slice_size: int = SLICE) -> None:
+    def __init__(
+        self,
+        opened: OpenedDirectory,
+        cell: CellId,
+        clock: Callable[[], Instant],
+        *,
+        chunk: int = CHUNK,
+        slice_size: int = SLICE,
+    ) -> None:
         """Takes the directory over; `close` gives it back. `chunk` and `slice_size` are in bytes."""
         self._opened = opened
         self._cell = cell
+        self._clock = clock
+        self._transfers: dict[ReplicaId, tuple[Slot, Instant]] = {}
+        """Whose transfer has pinned which snapshot, and when it last read."""
         self._chunk = chunk
         self._slice_size = slice_size
         self._sink: ChunkSink | None = None
@@ -63,9 +76,19 @@ class Vault:
                 warn(warning)
             yield None
 
-    def read_chunk(self, slot: Slot, offset: int) -> SnapshotChunk | None:
-        """A part of a snapshot to send to another replica; None if that snapshot is gone."""
-        return self._opened.snapshots.read_chunk(slot, offset, self._chunk)
+    def read_chunk(self, request: ReadChunk) -> SnapshotChunk | None:
+        """A part of a snapshot to send to another replica; None if that snapshot is gone.
+
+        The transfer pins it (DESIGN §3 Disk) until the replica asks for another, or for nothing in a while.
+        """
+        snapshots = self._opened.snapshots
+        held = self._transfers.get(request.to)
+        if held is None or held[0] != request.slot:
+            self._let_go(request.to)
+            if not snapshots.pin(request.slot):
+                return None
+        self._transfers[request.to] = (request.slot, self._clock())
+        return snapshots.read_chunk(request.slot, request.offset, self._chunk)
 
     def write_snapshot(self, order: SnapshotOrder, time_ms: int) -> Job:
         """Write a snapshot slice by slice, verify it, then drop what it makes superfluous.
@@ -80,7 +103,7 @@ class Vault:
             yield None
         while not writer.finish_step():
             yield None
-        self._opened.prune()
+        self._prune()
 
     def size_of(self, slot: Slot) -> int | None:
         """The size of a snapshot file; None if there is none: a newer one was fetched while it was being written."""
@@ -119,8 +142,20 @@ class Vault:
         assert self._sink is not None, "something was fetched"
         sink, self._sink = self._sink, None
         sink.install()
-        self._opened.prune()
+        self._prune()
 
     def close(self) -> None:
         """Give the directory back."""
         self._opened.close()
+
+    def _prune(self) -> None:
+        """Drop what neither we nor a transfer need any more."""
+        now = self._clock()
+        for to in [to for to, (_, heard) in self._transfers.items() if now - heard > TRANSFER_PATIENCE]:
+            self._let_go(to)
+        self._opened.prune()
+
+    def _let_go(self, to: ReplicaId) -> None:
+        held = self._transfers.pop(to, None)
+        if held is not None:
+            self._opened.snapshots.unpin(held[0])

@@ -1,8 +1,8 @@
 """Catching up: by log while a peer's log reaches back, else by snapshot (DESIGN §3; Paxos Made Live §5.5).
 
 The lagging side pulls; one request is under way at a time, and when it makes no progress the next one goes to another
-replica. A snapshot is pulled chunk by chunk; if the source moved on to a newer one meanwhile, it says so by a new offer
-and the fetch begins anew.
+replica. A snapshot is pulled chunk by chunk, from the source that offered it; one that is gone there (the source was
+started again, or made to wait for too long) is answered by another offer, and the fetch begins anew.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ ENTRIES_LIMIT = 1024 * 1024
 """About how many bytes of entries one answer carries."""
 RETRY_AFTER: Duration = 500 * MILLISECOND
 SNAPSHOT_RETRY_AFTER: Duration = 2 * SECOND
+TRANSFER_PATIENCE: Duration = 60 * SECOND
+"""So long a transfer holds what a silent peer needs: it has to verify and load what it fetched."""
 
 
 class CatchingUp:
@@ -139,31 +141,70 @@ class CatchingUp:
         self.retry_at = NEVER
 
 
+class _Transfer:
+    """A peer that is catching up from here: which snapshot it fetches, and the slot up to which it has everything."""
+
+    __slots__ = ("heard", "position", "size", "snapshot")
+
+    def __init__(self, snapshot: Slot, size: int, now: Instant) -> None:
+        self.snapshot = snapshot
+        self.size = size
+        self.position = snapshot
+        self.heard = now
+
+
 class Supplier:
-    """The side that has what others miss."""
+    """The side that has what others miss.
+
+    A peer that fetches a snapshot needs the log behind it next. Both stay here until it has caught up, whatever newer
+    snapshots are taken meanwhile (the shell pins the file, `needed` the log): else one whose transfer takes longer than
+    a busy cell takes from snapshot to snapshot would begin anew for ever.
+    """
 
     def __init__(self, log: Log, outbox: Outbox, snapshot: Slot, snapshot_size: int) -> None:
         """`snapshot` is the newest durable one, `snapshot_size` the bytes of its file."""
         self._log = log
         self._outbox = outbox
+        self._transfers: dict[ReplicaId, _Transfer] = {}
         self.snapshot = snapshot
         self.snapshot_size = snapshot_size
 
-    def on_catch_up(self, sender: ReplicaId, message: CatchUp) -> None:
-        """Send entries, or offer a snapshot if the log no longer reaches back."""
-        if message.first >= self._log.first:
-            entries = self._log.chosen_from(message.first, ENTRIES_LIMIT)
-            self._outbox.send(sender, Entries(entries, self._log.chosen))
-        else:
-            self._outbox.send(sender, SnapshotOffer(self.snapshot, self.snapshot_size, self._log.chosen))
+    def needed(self, covered: Slot) -> Slot:
+        """Up to which slot the log may go, of those up to `covered`, for all that transfers need."""
+        return min([covered, *(transfer.position for transfer in self._transfers.values())])
 
-    def on_fetch(self, sender: ReplicaId, message: FetchSnapshot) -> None:
-        """Have a part of the snapshot read and sent; one that is gone is answered by offering the newest."""
-        if message.slot != self.snapshot:
+    def tick(self, now: Instant) -> None:
+        """Forget transfers that nobody goes on with."""
+        late = [to for to, transfer in self._transfers.items() if now - transfer.heard > TRANSFER_PATIENCE]
+        for to in late:
+            del self._transfers[to]
+
+    def on_catch_up(self, sender: ReplicaId, message: CatchUp, now: Instant) -> None:
+        """Send entries, or offer a snapshot if the log no longer reaches back."""
+        if message.first < self._log.first:
             self.gone(sender)
-        elif 0 <= message.offset < self.snapshot_size:
+            return
+        entries = self._log.chosen_from(message.first, ENTRIES_LIMIT)
+        self._outbox.send(sender, Entries(entries, self._log.chosen))
+        if entries and entries[-1].slot < self._log.chosen:
+            if (transfer := self._transfers.get(sender)) is not None:
+                transfer.position, transfer.heard = message.first - 1, now
+        else:
+            self._transfers.pop(sender, None)
+
+    def on_fetch(self, sender: ReplicaId, message: FetchSnapshot, now: Instant) -> None:
+        """Have a part of the snapshot read and sent; one that is gone is answered by offering the newest."""
+        transfer = self._transfers.get(sender)
+        if transfer is None or transfer.snapshot != message.slot:
+            if message.slot != self.snapshot:
+                self.gone(sender)
+                return
+            transfer = self._transfers[sender] = _Transfer(self.snapshot, self.snapshot_size, now)
+        transfer.heard = now
+        if 0 <= message.offset < transfer.size:
             self._outbox.snapshot_requests.append(ReadChunk(sender, message.slot, message.offset))
 
     def gone(self, sender: ReplicaId) -> None:
         """Offer what there is now."""
+        self._transfers.pop(sender, None)
         self._outbox.send(sender, SnapshotOffer(self.snapshot, self.snapshot_size, self._log.chosen))

@@ -23,6 +23,8 @@ from chubby.types.time import NEVER, Instant
 
 KEEP_BYTES = 8 * 1024 * 1024
 """How much of the log below a snapshot stays in memory, for peers that lag a little."""
+HOLD_BYTES = 256 * 1024 * 1024
+"""How much of it stays at most for peers that are fetching an older snapshot."""
 
 
 class PeerStatus(msgspec.Struct, frozen=True):
@@ -193,11 +195,13 @@ class Peer:
         self._station.settle(now)
 
     def snapshot_taken(self, slot: Slot, size: int) -> None:
-        """A snapshot of our own is durable and verified: the log before it may go."""
-        if slot > self._station.supplier.snapshot:
-            self._station.supplier.snapshot, self._station.supplier.snapshot_size = slot, size
-            self._station.log.compact(slot, KEEP_BYTES)
-            self._station.electorate.forget_below(self._station.log.first - 1)
+        """A snapshot of our own is durable and verified: the log before it may go, but for what transfers need."""
+        supplier, log = self._station.supplier, self._station.log
+        if slot > supplier.snapshot:
+            supplier.snapshot, supplier.snapshot_size = slot, size
+            log.compact(supplier.needed(slot), KEEP_BYTES)
+            log.compact(slot, HOLD_BYTES)
+            self._station.electorate.forget_below(log.first - 1)
 
     def chunk_stored(self, slot: Slot, now: Instant) -> None:
         """A `StoreChunk` was carried out."""

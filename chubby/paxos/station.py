@@ -113,6 +113,7 @@ class Station:
             self.proposer.ask_rest(repeat=True)
         others = self._others()
         self.catching_up.tick(now, others)
+        self.supplier.tick(now)
         self.belonging.tick(others, now)
 
     def settle(self, now: Instant) -> None:
@@ -186,9 +187,9 @@ class Station:
             case LeaseRelease():
                 self._on_release(sender, message, now)
             case CatchUp():
-                self.supplier.on_catch_up(sender, message)
+                self.supplier.on_catch_up(sender, message, now)
             case FetchSnapshot():
-                self.supplier.on_fetch(sender, message)
+                self.supplier.on_fetch(sender, message, now)
             case Join():
                 self._on_join(sender, message, now)
             case Entries() | SnapshotOffer() | SnapshotChunk():

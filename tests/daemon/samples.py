@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from chubby.config.cell import CellConfig
 from chubby.config.load import load_cell
+from chubby.daemon.clock import now
 from chubby.daemon.founding import first_configuration, first_machine, format_replica
 from chubby.daemon.loading import Loader
 from chubby.daemon.vault import SLICE, Vault
@@ -20,6 +21,7 @@ from chubby.storage.files import Files
 from chubby.storage.life import OpenedDirectory
 from chubby.storage.snapshot_format import SnapshotEncoder, SnapshotHeader
 from chubby.types.identity import Slot
+from chubby.types.time import Instant
 from tests.integration.cells import free_ports
 
 LOCAL = Path(__file__).parents[2] / "cell_config" / "local.toml"
@@ -70,10 +72,10 @@ def opened_directory(files: Files) -> Iterator[tuple[OpenedDirectory, Loader]]:
 
 
 @contextmanager
-def vault_of(files: Files) -> Iterator[tuple[Vault, OpenedDirectory]]:
+def vault_of(files: Files, clock: Callable[[], Instant] = now) -> Iterator[tuple[Vault, OpenedDirectory]]:
     """The vault around such a directory, closed at the end."""
     with opened_directory(files) as (opened, _):
-        vault = Vault(opened, CELL, chunk=500)
+        vault = Vault(opened, CELL, clock, chunk=500)
         try:
             yield vault, opened
         finally:

@@ -11,6 +11,7 @@ from functools import partial
 
 import pytest
 
+from chubby.daemon import clock
 from chubby.daemon import vault as vault_module
 from chubby.daemon.archive import Archive
 from chubby.daemon.loading import Loader
@@ -35,7 +36,7 @@ class Desk:
         self.sent: asyncio.Queue[SnapshotChunk] = asyncio.Queue()
         self.failures: asyncio.Queue[BaseException] = asyncio.Queue()
         self.machine: Machine | None = None
-        self.vault = Vault(opened, CELL, chunk=500)
+        self.vault = Vault(opened, CELL, clock.now, chunk=500)
         self.worker = DiskWorker(asyncio.get_running_loop(), self.failures.put_nowait)
         self.archive = Archive(
             self,

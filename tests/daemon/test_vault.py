@@ -10,7 +10,8 @@ import pytest
 
 from chubby.daemon.loading import Loader
 from chubby.errors import CorruptData, StorageFailed
-from chubby.paxos.ready import StoreChunk
+from chubby.paxos.catchup import TRANSFER_PATIENCE
+from chubby.paxos.ready import ReadChunk, StoreChunk
 from chubby.storage.files import OsFiles
 from chubby.storage.snapshots import snapshot_name
 from tests.daemon.samples import (
@@ -51,7 +52,7 @@ def test_a_snapshot_travels_from_vault_to_vault() -> None:
         deque(source.write_snapshot(order(9), 0), maxlen=0)
         offset, complete = 0, False
         while not complete:
-            chunk = source.read_chunk(9, offset)
+            chunk = source.read_chunk(ReadChunk(2, 9, offset))
             assert chunk is not None and 0 < len(chunk.data) <= 500
             complete = target.store_chunk(StoreChunk(9, chunk.offset, chunk.size, chunk.data))
             offset += len(chunk.data)
@@ -66,7 +67,30 @@ def test_a_snapshot_travels_from_vault_to_vault() -> None:
 def test_a_snapshot_that_is_gone_is_not_read() -> None:
     """The other side is told, and asks for the newest."""
     with vault_of(FakeFiles()) as (vault, _):
-        assert vault.read_chunk(4, 0) is None
+        assert vault.read_chunk(ReadChunk(2, 4, 0)) is None
+
+
+def test_a_transfer_pins_the_snapshot_it_reads() -> None:
+    """DESIGN §3 Disk: "a transfer pins its source", until its reader asks for another one, or for nothing any more."""
+    times = [0]
+    with vault_of(FakeFiles(), lambda: times[0]) as (vault, opened):
+
+        def write(*slots: int) -> tuple[int, ...]:
+            for slot in slots:
+                deque(vault.write_snapshot(order(slot), 0), maxlen=0)
+            return opened.snapshots.slots
+
+        write(1, 2)
+        assert vault.read_chunk(ReadChunk(2, 1, 0)) is not None
+        assert vault.read_chunk(ReadChunk(3, 1, 0)) is not None
+        assert write(3, 4) == (1, 3, 4)
+        assert vault.read_chunk(ReadChunk(2, 1, 100)) is not None, "it is there for whoever began with it"
+        assert vault.read_chunk(ReadChunk(2, 4, 0)) is not None
+        assert write(5) == (1, 4, 5), "the other reader still needs it"
+        times[0] += TRANSFER_PATIENCE + 1
+        assert vault.read_chunk(ReadChunk(2, 4, 100)) is not None
+        assert write(6) == (4, 5, 6), "nobody has read it for long"
+        assert vault.read_chunk(ReadChunk(3, 1, 0)) is None
 
 
 def test_appends_go_on_while_a_fetched_snapshot_is_loaded() -> None:

@@ -161,14 +161,14 @@ class Bench:
         raise AssertionError(f"{replica} is not elected: {self.peer(replica).status(self.now)}")
 
     def snapshot(self, replica: ReplicaId, keep_log: bool = False) -> None:
-        """Take a snapshot; unless `keep_log`, the log before it goes from memory at once."""
+        """Take a snapshot; unless `keep_log`, what no transfer needs of the log before it goes from memory."""
         place = self.places[replica]
         image = Image(place.machine, bytes(80)).encode()
         place.disk.keep(place.machine, image)
         place.running.snapshot_taken(place.machine.slot, len(image))
         if not keep_log:
             station = place.running._station
-            station.log.compact(place.machine.slot, 0)
+            station.log.compact(station.supplier.needed(place.machine.slot), 0)
             station.electorate.forget_below(station.log.first - 1)
         self.drain(replica)
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from chubby.paxos.catchup import RETRY_AFTER, SNAPSHOT_RETRY_AFTER, CatchingUp, Supplier
+from chubby.paxos.catchup import (
+    ENTRIES_LIMIT,
+    RETRY_AFTER,
+    SNAPSHOT_RETRY_AFTER,
+    TRANSFER_PATIENCE,
+    CatchingUp,
+    Supplier,
+)
 from chubby.paxos.log import Log
 from chubby.paxos.messages import CatchUp, Entries, FetchSnapshot, Message, SnapshotChunk, SnapshotOffer
 from chubby.paxos.outbox import Outbox
@@ -200,9 +207,9 @@ def test_while_installing_no_offer_is_taken() -> None:
 def test_supplier_sends_entries_while_the_log_reaches_back() -> None:
     """Else it offers its snapshot."""
     side = Side(Log(5, [entry(6), entry(7), entry(8)], 7), snapshot=5, size=50)
-    side.supplier.on_catch_up(1, CatchUp(7))
-    side.supplier.on_catch_up(1, CatchUp(9))
-    side.supplier.on_catch_up(1, CatchUp(5))
+    side.supplier.on_catch_up(1, CatchUp(7), NOW)
+    side.supplier.on_catch_up(1, CatchUp(9), NOW)
+    side.supplier.on_catch_up(1, CatchUp(5), NOW)
     assert side.sent() == [
         (1, Entries((entry(7),), 7)),
         (1, Entries((), 7)),
@@ -213,10 +220,51 @@ def test_supplier_sends_entries_while_the_log_reaches_back() -> None:
 def test_supplier_reads_only_what_it_has() -> None:
     """Another snapshot's reader is offered the newest; an offset out of range gets nothing."""
     side = Side(Log(5, [], 5), snapshot=5, size=50)
-    side.supplier.on_fetch(1, FetchSnapshot(5, 20))
+    side.supplier.on_fetch(1, FetchSnapshot(5, 20), NOW)
     assert side.outbox.snapshot_requests == [ReadChunk(1, 5, 20)]
-    side.supplier.on_fetch(1, FetchSnapshot(5, 50))
-    side.supplier.on_fetch(1, FetchSnapshot(5, -1))
+    side.supplier.on_fetch(1, FetchSnapshot(5, 50), NOW)
+    side.supplier.on_fetch(1, FetchSnapshot(5, -1), NOW)
     assert len(side.outbox.snapshot_requests) == 1
-    side.supplier.on_fetch(1, FetchSnapshot(4, 0))
+    side.supplier.on_fetch(1, FetchSnapshot(4, 0), NOW)
     assert side.sent() == [(1, SnapshotOffer(5, 50, 5))]
+
+
+def test_a_transfer_goes_on_whatever_newer_snapshots_are_taken() -> None:
+    """DESIGN §3 Disk: "a transfer pins its source". Only who was at it may go on; who begins gets the newest."""
+    side = Side(Log(5, [entry(slot) for slot in range(6, 31)], 30), snapshot=5, size=50)
+    side.supplier.on_fetch(1, FetchSnapshot(5, 0), NOW)
+    side.supplier.snapshot, side.supplier.snapshot_size = 20, 70
+    side.supplier.on_fetch(1, FetchSnapshot(5, 40), NOW)
+    assert side.outbox.snapshot_requests == [ReadChunk(1, 5, 0), ReadChunk(1, 5, 40)] and side.sent() == []
+    side.supplier.on_fetch(1, FetchSnapshot(5, 50), NOW)
+    side.supplier.on_fetch(2, FetchSnapshot(5, 0), NOW)
+    assert len(side.outbox.snapshot_requests) == 2, "beyond its end there is nothing, and others are too late"
+    assert side.sent() == [(2, SnapshotOffer(20, 70, 30))]
+
+
+def test_the_log_behind_a_transfer_stays_until_its_peer_has_caught_up() -> None:
+    """A snapshot without the log behind it would only lead to the next snapshot."""
+    big = [entry(slot, 1, "x" * ENTRIES_LIMIT) for slot in range(6, 10)]
+    side = Side(Log(5, big, 9), snapshot=5, size=50)
+    assert side.supplier.needed(8) == 8, "nobody needs anything"
+    side.supplier.on_fetch(1, FetchSnapshot(5, 0), NOW)
+    assert side.supplier.needed(8) == 5 and side.supplier.needed(3) == 3
+    side.supplier.on_catch_up(1, CatchUp(6), NOW)
+    assert side.supplier.needed(8) == 5, "the answer may be lost: what was asked for is still needed"
+    side.supplier.on_catch_up(1, CatchUp(8), NOW)
+    assert side.supplier.needed(8) == 7
+    side.supplier.on_catch_up(1, CatchUp(9), NOW)
+    assert side.supplier.needed(8) == 8, "the last entry is on its way: this one lags no more than others"
+
+
+def test_a_transfer_that_nobody_goes_on_with_holds_nothing() -> None:
+    """A peer that died in the middle must not keep the log from being cut for ever."""
+    side = Side(Log(5, [entry(6)], 6), snapshot=5, size=50)
+    side.supplier.on_fetch(1, FetchSnapshot(5, 0), NOW)
+    side.supplier.tick(NOW + TRANSFER_PATIENCE)
+    assert side.supplier.needed(6) == 5
+    side.supplier.tick(NOW + TRANSFER_PATIENCE + 1)
+    assert side.supplier.needed(6) == 6
+    side.supplier.on_fetch(1, FetchSnapshot(5, 10), NOW)
+    side.supplier.gone(1)
+    assert side.supplier.needed(6) == 6, "the file is gone, so there is nothing to go on with"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chubby.paxos.belonging import LONELY_AFTER
+from chubby.paxos.catchup import TRANSFER_PATIENCE
 from chubby.paxos.configuration import Member
 from chubby.paxos.messages import (
     NO_BALLOT,
@@ -13,6 +14,7 @@ from chubby.paxos.messages import (
     CatchUp,
     Commit,
     Entries,
+    FetchSnapshot,
     Heartbeat,
     Nack,
     Prepare,
@@ -313,3 +315,29 @@ def test_status_of_a_master() -> None:
     assert status.margin == 2
     assert [(replica, chosen) for replica, chosen, _ in status.progress] == [(each, 1) for each in range(1, 6)]
     assert bench.peer(2).status(bench.now).margin is None
+
+
+def test_a_snapshot_cuts_the_log_but_for_what_a_transfer_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DESIGN §3 Disk: "a transfer pins its source": who fetches snapshot 2 asks for slot 3 next. There is a bound."""
+    monkeypatch.setattr("chubby.paxos.peer.KEEP_BYTES", 0)
+    supplier = peer(recovered=Recovered(snapshot=2, snapshot_size=10, configuration=configuration(1, 2, 3)))
+    for slot in range(3, 9):
+        supplier.receive(1, accept(slot, 3, "a", chosen=slot - 1), NOW)
+    supplier.receive(3, FetchSnapshot(2, 0), NOW)
+    supplier.snapshot_taken(5, 10)
+    assert supplier.status(NOW).first == 3
+    monkeypatch.setattr("chubby.paxos.peer.HOLD_BYTES", 0)
+    supplier.snapshot_taken(6, 10)
+    assert supplier.status(NOW).first == 7, "what it would cost to wait for a slow peer is bounded"
+
+
+def test_a_transfer_is_forgotten_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that died in the middle of one keeps nothing from being cut."""
+    monkeypatch.setattr("chubby.paxos.peer.KEEP_BYTES", 0)
+    supplier = peer(recovered=Recovered(snapshot=2, snapshot_size=10, configuration=configuration(1, 2, 3)))
+    for slot in range(3, 9):
+        supplier.receive(1, accept(slot, 3, "a", chosen=slot - 1), NOW)
+    supplier.receive(3, FetchSnapshot(2, 0), NOW)
+    supplier.tick(NOW + TRANSFER_PATIENCE + 1)
+    supplier.snapshot_taken(5, 10)
+    assert supplier.status(NOW).first == 6

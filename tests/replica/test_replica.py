@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from chubby.errors import ErrorCode, Failure
 from chubby.namespace.commands import SetVersion
 from chubby.namespace.nodes import Node, with_contents
 from chubby.namespace.register import MACHINE_VERSION
 from chubby.namespace.table import Table
+from chubby.paxos import peer
 from chubby.replica.step import Halt
 from chubby.types.calls import ChangeMembers, CreateMode, MemberAction, Mode, Open, SetContents, StepDown
 from chubby.types.results import Done, Opened, StatResult
@@ -127,6 +129,31 @@ def test_a_replica_with_an_empty_disk_comes_back_as_a_voter() -> None:
     lab.until(lambda: contents(host, "/a") == b"kept")
     lab.until(lambda: len(voters(lab.wait_master())) == 5)
     lab.until(lambda: role(host) == "follower")
+
+
+def test_a_newcomer_catches_up_although_snapshots_are_taken_faster_than_it_fetches_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """DESIGN §3 Disk: "a transfer pins its source", and the log behind it. Parts arrive no faster than writes here."""
+    monkeypatch.setattr(peer, "KEEP_BYTES", 0)
+    lab = Lab()
+    lab.start()
+    client = lab.client()
+    for number in range(8):
+        write(lab, client, number + 1, f"/{number}", bytes(60_000))
+    host = next(each for each in lab.hosts.values() if each is not lab.wait_master())
+    host.crash()
+    host.wipe()
+    host.start()
+    began = lab.world.now
+    taken: set[int] = set()
+    while host.replica is None or role(host) == "learner":
+        write(lab, client, 9, "/busy", bytes(20_000))
+        source = lab.wait_master().replica
+        assert source is not None
+        taken.add(source.snapshot_slot)
+        assert lab.world.now - began < 30 * SECOND, "it fetches for ever"
+    assert len(taken) > 3, "the transfer took longer than the way from snapshot to snapshot"
 
 
 def test_a_replica_whose_state_differs_rebuilds_itself() -> None:

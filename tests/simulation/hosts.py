@@ -107,7 +107,7 @@ class ReplicaHost:
             self.world.trace(f"{self.place} is rotten: {error}")
             self._begin_anew(directory)
             opened = directory.open(loader := Loader(), segment_size=SEGMENT)
-        self._vault = Vault(opened, self._cell, chunk=4096, slice_size=4096)
+        self._vault = Vault(opened, self._cell, self.clock.now, chunk=4096, slice_size=4096)
         address = self.config.replica(self.number)
         assert address is not None, "hosts are those of configured replicas"
         me = Member(self.number, opened.identity.incarnation, address.peer, address.client)
@@ -346,7 +346,7 @@ class ReplicaHost:
     def _read_chunk(self, life: int, request: ReadChunk) -> None:
         if life != self.life or self._vault is None or self.replica is None:
             return
-        chunk = self._vault.read_chunk(request.slot, request.offset)
+        chunk = self._vault.read_chunk(request)
         if chunk is None:
             self.replica.snapshot_gone(request.to)
         else:
