@@ -29,6 +29,8 @@ from chubby.types.transaction import Guard, Operation, TransactionResult
 _Named = TypeVar("_Named", Guard, Operation)
 _FOR_EVER = 10 * 365 * 86_400.0
 """Seconds: what waiting for ever is to a client whose calls all have a limit."""
+RELEASE_LIMIT = 2.0
+"""Seconds that giving a lock back may take; what is not given back by then goes with the session."""
 _GONE = "the node was deleted"
 _EXPIRED = "the session has expired"
 
@@ -178,7 +180,7 @@ class ClientLock:
         for task in self._listening:
             task.cancel()
         await asyncio.gather(*self._listening, return_exceptions=True)
-        await self._handle.release()
+        await self._handle.release(timeout=RELEASE_LIMIT)
 
     async def _listen_to_session(self) -> None:
         """Jeopardy and its end. Safe is only what a master has confirmed of this very hold period."""

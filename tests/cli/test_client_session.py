@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from chubby.cli.client_session import ClientLock
+from chubby.cli.client_session import RELEASE_LIMIT, ClientLock
 from chubby.cli.lock_table import Happening
 from chubby.cli.supervisor import Turn
 from chubby.client.handle import Handle
@@ -41,7 +41,8 @@ class StandIn:
         self.happened: Stream = asyncio.Queue()
         self.token = TOKEN
         self.trouble: ChubbyError | None = None
-        self.released = False
+        self.released: float | None = None
+        """How long that may take."""
 
     def states(self) -> AsyncIterator[SessionState | Event]:
         """Of the session."""
@@ -57,9 +58,9 @@ class StandIn:
             raise self.trouble
         return SequencerBytes.of(SequencerResult(b"s", "/a", LockMode.EXCLUSIVE, 1, self.token))
 
-    async def release(self) -> None:
+    async def release(self, *, timeout: float | None = None) -> None:
         """Of the handle."""
-        self.released = True
+        self.released = timeout
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ async def held() -> AsyncIterator[tuple[StandIn, ClientLock]]:
     lock = ClientLock(cast(Session, stand_in), cast(Handle, stand_in), LockGranted(TOKEN, 1), b"s")
     yield stand_in, lock
     await lock.release()
-    assert stand_in.released
+    assert stand_in.released == RELEASE_LIMIT, "without a cell one does not wait for long to let go"
 
 
 Held = tuple[StandIn, ClientLock]
