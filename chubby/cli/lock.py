@@ -54,7 +54,7 @@ KILL_AFTER = 5.0
     "--lock-delay",
     type=Seconds(to_seconds(LOCK_DELAY_MAXIMUM)),
     metavar="S",
-    help="How long the lock stays closed if this process dies. [default: --kill-after + 1]",
+    help="How long the lock stays closed if this process dies, 60 at most. [default: --kill-after + 1]",
 )
 @click.option(
     "--kill-after",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,20 +29,26 @@ DEFAULT_TIMEOUT: Final = 15.0
 """Seconds. Longer than a fail-over takes, shorter than patience."""
 
 
-class Seconds(click.FloatRange):
+class Seconds(click.ParamType[float]):
     """An option's number of seconds: from 0 to ten years, which is for ever; neither infinite nor `nan`."""
 
+    name = "seconds"
     MAXIMUM = 10 * 365 * 86_400.0
 
     def __init__(self, maximum: float = MAXIMUM, positive: bool = False) -> None:
         """At most `maximum`; `positive`: above 0."""
-        super().__init__(min=0, max=maximum, min_open=positive)
+        self._maximum = maximum
+        self._positive = positive
 
-    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number, or a complaint."""
-        seconds = super().convert(value, param, ctx)
-        if math.isnan(seconds):  # which no comparison refuses
+        try:
+            seconds = value if isinstance(value, float) else float(str(value))
+        except ValueError:
             self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        if not 0 <= seconds <= self._maximum or (self._positive and not seconds):  # which `nan` is not, either
+            least = "more than 0" if self._positive else "0"
+            self.fail(f"{value!r} is out of bounds: write {least} to {self._maximum:.0f} seconds", param, ctx)
         return seconds
 
 
