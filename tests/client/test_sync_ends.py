@@ -34,14 +34,6 @@ def handle(session: Session) -> Handle:
     return session.open("/ls/local/a", create=True, contents=b"first")
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """Python's own answer to SIGINT, which a process started in the background by a shell was told to ignore."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def interrupt_handover(
     monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop, after: Callable[[], None] | None
 ) -> None:
@@ -103,7 +95,6 @@ class TestEnds:
         session._seam.on_loop(on_loop)
         assert len(caught) == 1 and "on the loop" in str(caught[0])
 
-    @pytest.mark.usefixtures("ctrl_c")
     def test_interrupted_in_acquire_it_leaves_the_queue(self, session: Session, handle: Handle, cell: FakeCell) -> None:
         """Ctrl-C: KeyboardInterrupt, and no ghost."""
         assert threading.current_thread() is threading.main_thread()
