@@ -205,7 +205,51 @@ def write(addresses: list[str], path: str, count: str, times: str) -> None:
     asyncio.run(main())
 
 
-PROGRAMS: dict[str, Callable[..., None]] = {"hold": hold, "cache": cache, "read": read, "write": write}
+def lead(addresses: list[str], path: str, value: str) -> None:
+    """Stand for election with `value`; say when elected, then lead until killed."""
+    with chubby.connect("/ls/test", addresses=addresses) as session:
+        say(standing=1)
+        with chubby.Election(session, path, value.encode(), lock_delay=1.0) as leadership:
+            say(token=leadership.token)
+            leadership.lost()
+
+
+def own(addresses: list[str], path: str) -> None:
+    """Take the lock of `path` by its recipe, say so, and keep it until killed."""
+    with chubby.connect("/ls/test", addresses=addresses) as session, chubby.Lock(session, path, lock_delay=1.0) as held:
+        say(token=held.token)
+        sys.stdin.read()
+
+
+def provide(addresses: list[str], root: str, service: str, name: str, address: str) -> None:
+    """Be an instance of `service` until killed."""
+    with contextlib.ExitStack() as stack:
+        session = stack.enter_context(chubby.connect("/ls/test", addresses=addresses))
+        registration = stack.enter_context(chubby.ServiceRegistry(session, root).register(service, name, address))
+        say(registered=1)
+        registration.lost()
+
+
+def meet(addresses: list[str], path: str, party: str, parties: str) -> None:
+    """Be a party of a barrier: say when all are in; leave with the next line read, and say when all are out."""
+    with chubby.connect("/ls/test", addresses=addresses) as session:
+        say(waiting=1)
+        with chubby.Barrier(session, path, party, int(parties)):
+            say(inside=1)
+            sys.stdin.readline()
+        say(outside=1)
+
+
+PROGRAMS: dict[str, Callable[..., None]] = {
+    "hold": hold,
+    "cache": cache,
+    "read": read,
+    "write": write,
+    "lead": lead,
+    "own": own,
+    "provide": provide,
+    "meet": meet,
+}
 
 
 def answers(program: Program, last: str) -> Iterator[Json]:
