@@ -5,7 +5,7 @@
 
 | module                              | what it does                                                                |
 |-------------------------------------|-----------------------------------------------------------------------------|
-| `main`, `program`, `exits`          | the group: commands loaded when asked for; errors as a line and an exit code|
+| `entry`, `main`, `program`, `exits` | the group: commands loaded when asked for; errors as a line and an exit code|
 | `options`, `output`                 | names, --cell, --config, --address, --timeout; tables and JSON              |
 | `standard_input`                    | contents that are piped in, answers of a person                             |
 | `running`, `session`                | a loop that ends in good order whatever ends it; a session for a command    |

@@ -1,5 +1,5 @@
 """`python -m chubby.cli`: the same as `chubby`."""
 
-from chubby.cli.main import main
+from chubby.cli.entry import main
 
 main()

@@ -2,6 +2,7 @@
 
 | module     | what it does                                                                     |
 |------------|----------------------------------------------------------------------------------|
+| `entry`    | where it begins                                                                  |
 | `main`     | the command: arguments, signals, exit codes                                      |
 | `serve`    | open the directory, run, begin anew as another incarnation when it has to be     |
 | `founding` | genesis, formatting, learning which cell to join                                 |

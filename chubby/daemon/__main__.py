@@ -1,5 +1,5 @@
 """`python -m chubby.daemon`: the same as `chubbyd`."""
 
-from chubby.daemon.main import main
+from chubby.daemon.entry import main
 
 main()
