@@ -6,8 +6,8 @@ serves two sentences of DESIGN §6: *no lock is lost in silence*, and *a cached 
 
 The core (PURE: no clock, no network, no chance; time and jitter are arguments) takes inputs and gives effects:
 
-    connected / disconnected / received / begin / cancel / poison / located / tick / close
-        → Connect, Send, Disconnect, Complete, Deliver, StateChanged; and `wake_at()`
+    connected / disconnected / received / begin / cancel / poison / located / relayed / tick / close
+        → Connect, Send, Disconnect, Complete, Deliver, StateChanged, Relay; and `wake_at()`
 
 | module                    | what it holds                                                                         |
 |---------------------------|---------------------------------------------------------------------------------------|
@@ -18,6 +18,7 @@ The core (PURE: no clock, no network, no chance; time and jitter are arguments) 
 | `stream`, `identity`      | one connection after the other: phases, patience, back-off; how each one is greeted   |
 | `cache`                   | the consistent cache: hits, fills, drops; read by any thread without a lock           |
 | `cache_rules`             | which call a hit answers, which keys a call changes, which entries an answer fills    |
+| `pushes`                  | invalidations in order, acknowledged when whatever rests on the cache has dropped too |
 | `in_flight`               | numbered calls until their answers; the window; deadlines                             |
 | `call_desk`, `verdicts`   | begin, send, answer, give up; aftercare: no ghost in a queue, no orphaned handle      |
 | `rebinding`               | sequencers bound to handles, told to each new master before anything else goes through |
@@ -30,6 +31,7 @@ The shell executes effects and owns what is not pure:
 | module                    | what it does                                                                          |
 |---------------------------|---------------------------------------------------------------------------------------|
 | `driver`                  | core + clock + network + futures, one timer, no task per call                         |
+| `dependant`               | tells a cache that rests on the session's what to drop, and waits for it              |
 | `network`, `grpc_network` | what a network must do (tests and the simulator bring their own); the real one        |
 | `locator`                 | asks all replicas who is master, and keeps an idle watch on one of them               |
 | `mailbox`                 | where events wait: bounded, in order; callbacks in a thread of their own              |

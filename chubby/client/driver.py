@@ -17,7 +17,8 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from chubby.client.effects import Complete, Connect, Deliver, Disconnect, Effect, Send, StateChanged
+from chubby.client.dependant import Dependant, Drop
+from chubby.client.effects import Complete, Connect, Deliver, Disconnect, Effect, Relay, Send, StateChanged
 from chubby.client.locator import Locator
 from chubby.client.mailbox import CallbackWorker, Mailbox, event_mailbox
 from chubby.client.network import Link, Network
@@ -62,10 +63,12 @@ class Driver:
         *,
         cell: str = "",
         caching: bool = True,
+        drop: Drop | None = None,
         clock: Callable[[], Instant] = boot_clock,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.core = SessionCore(secrets.randbits(62) + 1, jitter, caching=caching)
+        self.core = SessionCore(secrets.randbits(62) + 1, jitter, caching=caching, relays=drop is not None)
+        self._dependant = None if drop is None else Dependant(drop, self._dropped)
         self.clock = clock
         self.network = network
         self.locator = Locator(network, addresses, self._located, jitter)
@@ -132,6 +135,8 @@ class Driver:
         self._drop_link()
         self._close_mail()
         self.worker.close()
+        if self._dependant is not None:
+            await self._dependant.close()
         await self.locator.close()
         await self.network.close()
 
@@ -248,6 +253,9 @@ class Driver:
                 self._flush()
                 self._drop_link()
             self._changed.set()
+        elif isinstance(effect, Relay):
+            assert self._dependant is not None, "only a session that relays asks for it"
+            self._dependant.put(effect)
         else:
             self._state_changed(effect)
 
@@ -288,6 +296,10 @@ class Driver:
             return
         if mailbox is not None:
             mailbox.put(event)
+
+    def _dropped(self, place: int) -> None:
+        self.core.relayed(place, self.clock())
+        self._drain()
 
     def _state_changed(self, effect: StateChanged) -> None:
         for listener in self._state_mail:

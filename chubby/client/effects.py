@@ -9,7 +9,7 @@ from chubby.errors import Failure
 from chubby.types.events import Event
 from chubby.types.identity import CallNumber, StreamNumber
 from chubby.types.results import Answer
-from chubby.types.stream import ClientFrame
+from chubby.types.stream import CacheKey, ClientFrame
 
 
 class Connect(msgspec.Struct, frozen=True):
@@ -55,4 +55,15 @@ class StateChanged(msgspec.Struct, frozen=True):
     failure: Failure | None = None
 
 
-Effect = Connect | Send | Disconnect | Complete | Deliver | StateChanged
+class Relay(msgspec.Struct, frozen=True):
+    """Have whatever rests on the session's cache drop `keys`, or `everything`, after all told before.
+
+    Asked only of a shell that said it relays. Answered by `relayed(place)`.
+    """
+
+    place: int
+    keys: tuple[CacheKey, ...]
+    everything: bool
+
+
+Effect = Connect | Send | Disconnect | Complete | Deliver | StateChanged | Relay

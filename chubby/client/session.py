@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from chubby.client import operations
+from chubby.client.dependant import Drop
 from chubby.client.driver import Driver
 from chubby.client.handle import Handle
 from chubby.client.mailbox import Mailbox, event_mailbox
@@ -264,6 +265,7 @@ def connect(
     timeout: float | None = OPEN_TIMEOUT,
     call_timeout: float | None = None,
     caching: bool = True,
+    dependant: Drop | None = None,
     credentials: grpc.ChannelCredentials | None = None,
     network: Network | None = None,
 ) -> Ready[Session]:
@@ -273,12 +275,16 @@ def connect(
     `addresses` (host:port, any of the cell's), else by the file `config`, else as `chubby.config` says. `timeout` is
     for opening the session, `call_timeout` for each call that names no other (None: a call waits until it is answered
     or the session is lost, which takes a minute at most without a master). Seconds, both. `caching=False` promises the
-    cell that this session never caches.
+    cell that this session never caches. `dependant` is for who keeps a cache of its own of what it reads here: called
+    on a thread of its own with each tuple of keys that is to be dropped there (None: everything), before a change of
+    them takes effect anywhere.
 
     Raises NoQuorum if no master was found in time, ConfigError, BadPath.
     """
     return Ready(
-        lambda: _connect(target, addresses, config, timeout, call_timeout, caching, network or _default(credentials))
+        lambda: _connect(
+            target, addresses, config, timeout, call_timeout, caching, dependant, network or _default(credentials)
+        )
     )
 
 
@@ -296,11 +302,12 @@ async def _connect(
     timeout: float | None,
     call_timeout: float | None,
     caching: bool,
+    dependant: Drop | None,
     network: Network,
 ) -> Session:
     names = Names(target)
     found = _resolve(names.asked, addresses, config)
-    driver = Driver(network, found.addresses, cell=found.cell, caching=caching)
+    driver = Driver(network, found.addresses, cell=found.cell, caching=caching, drop=dependant)
     await driver.start(timeout)
     cell = driver.locator.cell or found.cell
     if names.asked not in (LOCAL_CELL, cell):

@@ -12,25 +12,24 @@ every invalidation the old stream may have carried. When the session lease runs 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from chubby.client.cache import CACHE_BYTES, Cache
 from chubby.client.cache_rules import answer_from
 from chubby.client.call_desk import CallDesk
 from chubby.client.effects import Connect, Deliver, Disconnect, Effect, Send, StateChanged
 from chubby.client.identity import Identity
+from chubby.client.pushes import Pushes
 from chubby.client.state import SessionState, Trigger, follow
 from chubby.client.statistics import Statistics, picture
 from chubby.client.stream import Phase, Stream
 from chubby.client.tenure import Tenure
-from chubby.client.verdicts import never_opened
+from chubby.client.verdicts import DISOWNED, TRY_AGAIN, never_opened
 from chubby.errors import ErrorCode, Failure
 from chubby.types.calls import Call
 from chubby.types.events import Event, EventKind
 from chubby.types.identity import CallNumber, Epoch, HandleNumber, StreamNumber
 from chubby.types.results import Answer
 from chubby.types.stream import (
-    Acknowledge,
     CloseSession,
     KeepAliveReply,
     Push,
@@ -44,9 +43,6 @@ from chubby.types.stream import (
 )
 from chubby.types.time import NEVER, Duration, Instant
 
-_DISOWNED: Final = frozenset({ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_UNKNOWN})
-_TRY_AGAIN: Final = frozenset({ErrorCode.NOT_MASTER, ErrorCode.NO_QUORUM, ErrorCode.OVERLOADED})
-
 
 class SessionCore:
     """One session. See the module; all methods but `cached` and `statistics` belong to one thread."""
@@ -58,6 +54,7 @@ class SessionCore:
         *,
         caching: bool = True,
         cache_bytes: int = CACHE_BYTES,
+        relays: bool = False,
     ) -> None:
         self.state = SessionState.OPENING
         self.identity = Identity(nonce, caching)
@@ -71,9 +68,8 @@ class SessionCore:
         self._open_until: Instant = NEVER
         self._refusal: Failure | None = None
         self._sought: Epoch = 0
-        self._pushed = 0
-        self._live = False
-        self._farewell = False
+        self._pushes = Pushes(self.cache, self._effects, relays)
+        self._live = self._farewell = self._greeting_waits = False
 
     def effects(self) -> list[Effect]:
         """Take what is asked of the shell, in order."""
@@ -179,12 +175,25 @@ class SessionCore:
     def connected(self, stream: StreamNumber, now: Instant) -> None:
         """The connection asked for stands: the first frame goes out."""
         self._pass(now)
-        if not self._stream.is_current(stream) or self._stream.phase is not Phase.SEEKING:
-            return
-        self._stream.connected(now)
-        self._pushed = 0
-        self.cache.empty()
-        self._effects.append(Send(stream, self.identity.greeting(stream, self.desk)))
+        if self._stream.is_current(stream) and self._stream.phase is Phase.SEEKING:
+            self._pushes.begin()
+            self._greet(now)
+
+    def relayed(self, place: int, now: Instant) -> None:
+        """A `Relay` was carried out: what waited for it goes on."""
+        self._pass(now)
+        self._pushes.relayed(place)
+        if self._greeting_waits and self._stream.phase is Phase.SEEKING:
+            self._greet(now)
+        elif self._stream.established:
+            self._pushes.acknowledge(self._stream.number)
+
+    def _greet(self, now: Instant) -> None:
+        """The first frame goes out, once nothing that this cache held is to be found anywhere."""
+        self._greeting_waits = self._pushes.waits
+        if not self._greeting_waits:
+            self._stream.connected(now)
+            self._effects.append(Send(self._stream.number, self.identity.greeting(self._stream.number, self.desk)))
 
     def disconnected(self, stream: StreamNumber, now: Instant) -> None:
         """The connection was lost, or could not be made."""
@@ -209,13 +218,11 @@ class SessionCore:
         if not self._stream.is_current(stream):
             return
         self._tenure.keep_alive.heard(now)
-        pushed = self._pushed
         for frame in frames:
             self._take(frame, now)
             if not self._stream.is_current(stream):
                 return
-        if self._pushed != pushed:
-            self._effects.append(Send(stream, Acknowledge(self._pushed)))
+        self._pushes.acknowledge(stream)
         self._pass(now)
         self._flush(now)
 
@@ -290,18 +297,13 @@ class SessionCore:
         """Invalidations first, then events, so that whoever reads upon an event reads what it speaks of."""
         if self.state.final:
             return None
-        if frame.number != self._pushed + 1 or not self._serving:
+        if not self._serving or not self._pushes.take(frame):
             return self._lose_stream(now)
-        if frame.everything:
-            self.cache.empty()
-        for key in frame.invalidate:
-            self.cache.drop(key)
         for event in self.desk.subscriptions.take(frame.events):
             if event.kind is EventKind.HANDLE_INVALID and event.handle:
                 self.desk.handles.lose(event.handle, Failure(ErrorCode.HANDLE_INVALID, f"{event.path} is gone"))
             self._effects.append(Deliver(event))
         self.desk.subscriptions.advance(frame.cursor)
-        self._pushed = frame.number
         return None
 
     def _lose_handle(self, handle: HandleNumber, why: Failure) -> None:
@@ -321,9 +323,9 @@ class SessionCore:
             self._lose_stream(now)
 
     def _refused(self, failure: Failure, now: Instant) -> None:
-        if self.state is SessionState.OPENING and failure.code not in _TRY_AGAIN:
+        if self.state is SessionState.OPENING and failure.code not in TRY_AGAIN:
             self._enter(Trigger.GAVE_UP, failure)
-        elif failure.code in _DISOWNED and self.identity.session:
+        elif failure.code in DISOWNED and self.identity.session:
             self._farewell = False
             if not self.state.final:
                 self._enter(Trigger.DISOWNED, Failure(ErrorCode.SESSION_EXPIRED, failure.message))
@@ -357,13 +359,13 @@ class SessionCore:
     def _enter(self, trigger: Trigger, failure: Failure | None = None) -> None:
         before, self.state = self.state, follow(self.state, trigger)
         self._live = self.state.live
-        if self.state is SessionState.JEOPARDY:
+        if not self._live:
             self.cache.disable()
-        elif self.state.final:
+            self._pushes.empty()
+        if self.state.final:
             assert failure is not None
             self.over = failure
             self._open_until = NEVER
-            self.cache.disable()
             self.desk.end(failure)
             if not self._farewell:
                 self._end_stream()
@@ -371,6 +373,7 @@ class SessionCore:
             self._effects.append(StateChanged(self.state, failure))
 
     def _open_stream(self, now: Instant, address: str = "") -> None:
+        self._greeting_waits = False
         self._effects.append(Connect(self._stream.open(now, address), address))
 
     def _leave_stream(self, now: Instant) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from chubby.client import operations
 from chubby.client import session as asynchronous
+from chubby.client.dependant import Drop
 from chubby.client.network import Network
 from chubby.client.opening import OpenOptions
 from chubby.client.ready import Ready
@@ -197,6 +198,7 @@ def connect(
     timeout: float | None = OPEN_TIMEOUT,
     call_timeout: float | None = None,
     caching: bool = True,
+    dependant: Drop | None = None,
     credentials: grpc.ChannelCredentials | None = None,
     network: Callable[[], Network] | None = None,
 ) -> Session:
@@ -213,6 +215,7 @@ def connect(
             timeout=timeout,
             call_timeout=call_timeout,
             caching=caching,
+            dependant=dependant,
             credentials=credentials,
             network=None if network is None else network(),
         )

@@ -14,6 +14,8 @@ long, and what the caller can do now.
 
 from __future__ import annotations
 
+from typing import Final
+
 from chubby.client.in_flight import Flight
 from chubby.errors import ErrorCode, Failure
 from chubby.types.calls import (
@@ -36,6 +38,10 @@ from chubby.types.calls import (
 from chubby.types.results import Answer
 from chubby.types.time import Duration, Instant, to_seconds
 
+DISOWNED: Final = frozenset({ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_UNKNOWN})
+"""A master that refuses a stream for one of these knows that the session is over."""
+TRY_AGAIN: Final = frozenset({ErrorCode.NOT_MASTER, ErrorCode.NO_QUORUM, ErrorCode.OVERLOADED})
+"""Refused for one of these, another stream may do better."""
 _READING = (
     CheckSequencer,
     GetContentsAndStat,
