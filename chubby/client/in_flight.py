@@ -121,7 +121,8 @@ class CallsInFlight:
         return self._queued >= WAITING_LIMIT or (_waits(call) and self._acquires >= ACQUIRES_LIMIT)
 
     def begin(self, call: Call, now: Instant, deadline: Instant = NEVER, purpose: Purpose = Purpose.CALLER) -> Flight:
-        """Give `call` its number and put it in line."""
+        """Give `call` its number and put it in line. The caller has asked `crowded`."""
+        assert not _waits(call) or self._acquires < ACQUIRES_LIMIT, "waiting acquires leave room for other calls"
         flight = Flight(self._next, call, now, deadline, purpose)
         self._next += 1
         self._by_number[flight.number] = flight
