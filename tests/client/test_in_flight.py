@@ -272,7 +272,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 300), waits=st.booleans())
     def begin(self, count: int, waits: bool) -> None:
-        """Some calls begin, within the bounds: beyond theirs, waiting acquires would have to move each other for ever."""
+        """Some calls begin, within the bounds: more waiting acquires would move each other for ever."""
         call = Acquire(1) if waits else READ
         for _ in range(count if len(self.flights) < 900 else 0):
             if self.flights.crowded(call):
