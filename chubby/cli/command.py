@@ -75,10 +75,15 @@ class Command:
         with contextlib.suppress(BrokenPipeError):
             self._guardian.stdin.write(f"{guardian.DONE}\n".encode())
             self._guardian.stdin.flush()
-        self.abandon()
+        self._dismiss()
 
-    def abandon(self) -> None:
+    async def abandon(self) -> None:
         """When nobody can supervise the command any more: let the guardian end it, and wait for that."""
+        self._dismiss()
+        await self._process.wait()
+
+    def _dismiss(self) -> None:
+        """Wait for the guardian, which ends what it was not told is done."""
         asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
         assert self._guardian.stdin is not None
         with contextlib.suppress(BrokenPipeError):

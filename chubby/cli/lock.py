@@ -172,7 +172,7 @@ async def _run(
                     supervisor.signalled(number)
                 outcome = await supervisor.run()
         except BaseException:
-            running.abandon()
+            await running.abandon()
             raise
         running.close()
         return outcome
