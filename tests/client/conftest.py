@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -11,8 +12,6 @@ from chubby import aio
 from chubby.types.time import from_seconds
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_network import ADDRESSES, FakeNetwork
-
-Connect = Callable[[], "aio.Session"]
 
 
 @pytest.fixture
@@ -33,6 +32,28 @@ async def network(cell: FakeCell) -> AsyncIterator[FakeNetwork]:
 async def session(network: FakeNetwork) -> AsyncIterator[aio.Session]:
     """An open session with `cell`."""
     async with aio.connect("/ls/local", addresses=ADDRESSES, network=network, timeout=30) as made:
+        yield made
+
+
+Another = Callable[[], Awaitable[aio.Session]]
+
+
+@asynccontextmanager
+async def sessions(cell: FakeCell) -> AsyncIterator[Another]:
+    """Gives further sessions with `cell`, closed in the end."""
+    async with AsyncExitStack() as stack:
+
+        async def another() -> aio.Session:
+            connecting = aio.connect("/ls/local", addresses=ADDRESSES, network=FakeNetwork(cell))
+            return await stack.enter_async_context(connecting)
+
+        yield another
+
+
+@pytest.fixture
+async def another(cell: FakeCell) -> AsyncIterator[Another]:
+    """Gives further sessions with the cell of the test."""
+    async with sessions(cell) as made:
         yield made
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -12,30 +10,9 @@ from chubby import aio
 from chubby.client.driver import boot_clock
 from chubby.client.recipes.service_registry import AsyncServiceRegistry, Instance
 from chubby.errors import DeadlineExceeded, NoQuorum, OutcomeUnknown, QuotaExceeded, SessionExpired
-from tests.client.conftest import lose, sleep_through, until
+from tests.client.conftest import Another, lose, sleep_through, until
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_network import ADDRESSES, FakeNetwork
-
-Another = Callable[[], Awaitable[aio.Session]]
-
-
-@asynccontextmanager
-async def sessions(cell: FakeCell) -> AsyncIterator[Another]:
-    """Gives further sessions with `cell`, closed in the end."""
-    async with AsyncExitStack() as stack:
-
-        async def another() -> aio.Session:
-            connecting = aio.connect("/ls/local", addresses=ADDRESSES, network=FakeNetwork(cell))
-            return await stack.enter_async_context(connecting)
-
-        yield another
-
-
-@pytest.fixture
-async def another(cell: FakeCell) -> AsyncIterator[Another]:
-    """Gives further sessions with the cell of the test."""
-    async with sessions(cell) as made:
-        yield made
 
 
 class TestConfigWatcher:
