@@ -21,7 +21,7 @@ from chubby.cli.cell_start import directories_of, occupied
 from chubby.cli.options import CELL_NUMBER, Connection, Whole, cell_of, connection_options, json_option
 from chubby.cli.output import complain, emit_json, wall_time
 from chubby.cli.program import LazyGroup
-from chubby.cli.running import until_signalled
+from chubby.cli.stopping import Stop, until_signalled
 from chubby.config import check_bootstrap
 from chubby.daemon.founding import fresh_number
 from chubby.daemon.restoring import floor_at, found_cell
@@ -58,18 +58,17 @@ def export(connection: Connection, url: str, kind: str, as_json: bool) -> None:
 
     With --format tar it is a tar archive that anyone can unpack (for reading: it cannot be restored).
     """
-    with until_signalled():
-        written, label = export_to(connection, Store(url), kind)
+    written, label = until_signalled(lambda stop: export_to(connection, Store(url), kind, stop))
     if as_json:
         emit_json({"url": url, "cell": label.cell, "bytes": written, "created_at": wall_time(label.created_ms)})
     else:
         click.echo(f"{url}: {written} bytes")
 
 
-def export_to(connection: Connection, store: Store, kind: str) -> tuple[int, BackupLabel]:
-    """Write a backup or an archive of the running cell; how many bytes, and its label. Raises ChubbyError."""
+def export_to(connection: Connection, store: Store, kind: str, stop: Stop) -> tuple[int, BackupLabel]:
+    """Write a backup or an archive of the running cell; how many bytes, and its label. Raises ChubbyError, Ended."""
     addresses = connection.find().addresses
-    with Source(addresses, connection.timeout) as source, _progress() as progress:
+    with Source(addresses, connection.timeout, stop) as source, _progress() as progress:
         if not source.is_master:
             complain(f"no master is known; exporting what replica {source.status.replica} knows, which may be behind")
         task = progress.add_task(f"cell {source.status.cell}", total=None)

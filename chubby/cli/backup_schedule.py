@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import threading
+from typing import NoReturn
 
 import click
 
@@ -13,7 +13,7 @@ from chubby.cli.backup_store import SUFFIX, Store
 from chubby.cli.exits import OK
 from chubby.cli.options import Connection, connection_options, json_option
 from chubby.cli.output import Json, complain, emit_json_line, note
-from chubby.cli.running import Ended, until_signalled
+from chubby.cli.stopping import Ended, Stop, until_signalled
 from chubby.config.units import parse_duration
 from chubby.errors import ChubbyError
 from chubby.types.time import to_seconds
@@ -52,24 +52,26 @@ def schedule(connection: Connection, url: str, every: float, keep: int, as_json:
     """
     folder = Store(url)
     folder.refuse_file()
-    pause = threading.Event()
+
+    def turns(stop: Stop) -> NoReturn:
+        while True:
+            _one_of_many(connection, folder, keep, as_json, stop)
+            stop.pause(every)
+
     try:
-        with until_signalled():
-            while True:
-                _one_of_many(connection, folder, keep, as_json)
-                pause.wait(every)
+        until_signalled(turns)
     except Ended:
         note("stopped")
     return OK
 
 
-def _one_of_many(connection: Connection, folder: Store, keep: int, as_json: bool) -> None:
+def _one_of_many(connection: Connection, folder: Store, keep: int, as_json: bool, stop: Stop) -> None:
     """One turn: export, and if that went well remove what is too many."""
     try:
-        cell = _cell_name(connection)
+        cell = _cell_name(connection, stop)
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
         name = f"{cell}-{stamp}{SUFFIX}"
-        written, _ = export_to(connection, folder.below(name), "backup")
+        written, _ = export_to(connection, folder.below(name), "backup", stop)
     except ChubbyError as error:
         complain(f"this backup failed, the next turn tries again: {error}")
         return
@@ -90,5 +92,6 @@ def _tell(as_json: bool, value: Json, line: str) -> None:
         click.echo(line)
 
 
-def _cell_name(connection: Connection) -> str:
-    return Source(connection.find().addresses, connection.timeout).status.cell
+def _cell_name(connection: Connection, stop: Stop) -> str:
+    with Source(connection.find().addresses, connection.timeout, stop) as source:
+        return source.status.cell

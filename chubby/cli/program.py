@@ -17,7 +17,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from chubby.cli import exits
 from chubby.cli.output import complain
-from chubby.cli.running import Ended
+from chubby.cli.stopping import Ended
 from chubby.errors import ChubbyError
 
 

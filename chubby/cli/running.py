@@ -3,7 +3,7 @@
 SIGINT, SIGTERM and SIGHUP cancel the command; its clean-up runs, and the exit code is 128 + n. A second one within the
 clean-up ends the process at once. While `chubby lock` runs a command, signals are routed to that command instead.
 
-Commands without a loop are left by an exception, `Ended`, within `until_signalled`.
+Commands without a loop of their own: `chubby.cli.stopping`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from types import FrameType
 from typing import Final
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -71,39 +70,6 @@ class Signals:
     def _remove(self, numbers: tuple[signal.Signals, ...]) -> None:
         for number in numbers:
             self._loop.remove_signal_handler(number)
-
-
-class Ended(BaseException):
-    """A signal asked this process to end."""
-
-    def __init__(self, number: signal.Signals) -> None:
-        """`number` came."""
-        super().__init__(number.name)
-        self.number = number
-
-
-@contextlib.contextmanager
-def until_signalled() -> Iterator[None]:
-    """Within this block, in the main thread, the first signal of `ENDING` raises `Ended` wherever we are.
-
-    Others that follow change nothing: the clean-up runs to its end. Those that were ignored stay ignored.
-    """
-    came: list[signal.Signals] = []
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        came.append(signal.Signals(number))
-        if len(came) == 1:
-            raise Ended(came[0])
-
-    before = {number: signal.getsignal(number) for number in ENDING}
-    try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, end)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run(main: Callable[[Signals], Awaitable[int]]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from chubby.cli import backup_schedule, exits
 from chubby.cli.backup_store import Store
 from chubby.cli.main import chubby
 from chubby.cli.options import Connection
-from chubby.cli.running import Ended
+from chubby.cli.stopping import Ended, Stop
 from chubby.errors import NoQuorum
 from chubby.storage.backup_format import BackupLabel
 
@@ -28,7 +27,7 @@ class Turns:
         """True: it goes well."""
         self._outcomes = list(outcomes)
 
-    def export_to(self, _connection: Connection, store: Store, _kind: str) -> tuple[int, BackupLabel]:
+    def export_to(self, _connection: Connection, store: Store, _kind: str, _stop: Stop) -> tuple[int, BackupLabel]:
         """Stands in for the real one."""
         if not self._outcomes:
             raise Ended(signal.SIGINT)
@@ -40,8 +39,8 @@ class Turns:
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path, turns: Turns, *options: str) -> Result:
     """The command, with no time between turns."""
     monkeypatch.setattr(backup_schedule, "export_to", turns.export_to)
-    monkeypatch.setattr(backup_schedule, "_cell_name", lambda _connection: "local")
-    monkeypatch.setattr(threading.Event, "wait", lambda *_: False)
+    monkeypatch.setattr(backup_schedule, "_cell_name", lambda _connection, _stop: "local")
+    monkeypatch.setattr(Stop, "pause", lambda *_: None)
     return CliRunner().invoke(chubby, ["backup", "schedule", str(folder), *options])
 
 

@@ -16,6 +16,7 @@ import grpc
 import pytest
 
 from chubby.cli.backup_source import Source
+from chubby.cli.stopping import Stop
 from chubby.errors import CorruptData, DeadlineExceeded, NoQuorum
 from chubby.types.status import CellStatus
 from chubby.wire import chubby_pb2 as pb
@@ -41,7 +42,7 @@ class Replica:
                 self._export, pb.ExportRequest.FromString, pb.Chunk.SerializeToString
             ),
         }
-        self.server = grpc.server(ThreadPoolExecutor(2))
+        self.server = grpc.server(ThreadPoolExecutor(4))
         self.server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
         self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
         self.server.start()
@@ -69,7 +70,10 @@ def stop() -> Iterator[list[Replica]]:
 def test_a_replica_that_falls_silent_is_given_up(stop: list[Replica]) -> None:
     """A scheduled backup must not hang for ever on a machine that stands still."""
     stop.append(Replica(status(1, members=0), b"CHUBSNAP"[:4], silent=True))
-    with Source([stop[0].address], 0.5) as source, pytest.raises(DeadlineExceeded, match="has sent nothing for"):
+    with (
+        Source([stop[0].address], 0.5, Stop()) as source,
+        pytest.raises(DeadlineExceeded, match="has sent nothing for"),
+    ):
         list(source.snapshot(lambda size: None))
 
 
@@ -77,18 +81,21 @@ def test_a_replica_that_falls_silent_is_given_up(stop: list[Replica]) -> None:
 def test_what_is_no_whole_snapshot_is_refused_at_once(stop: list[Replica], chunks: tuple[bytes, ...]) -> None:
     """Before it takes the place of an older backup."""
     stop.append(Replica(status(1, members=0), *chunks))
-    with Source([stop[0].address], 5) as source, pytest.raises(CorruptData, match=r"offset 0|ends after 0 bytes"):
+    with (
+        Source([stop[0].address], 5, Stop()) as source,
+        pytest.raises(CorruptData, match=r"offset 0|ends after 0 bytes"),
+    ):
         list(source.snapshot(lambda size: None))
 
 
 def test_the_master_is_asked_if_there_is_one(stop: list[Replica]) -> None:
     """Else whoever is furthest."""
     stop += [Replica(status(number, members=0, chosen=100 + number)) for number in (1, 2)]
-    found = Source([each.address for each in stop], 5)
-    assert found.is_master and found.address == stop[0].address
+    with Source([each.address for each in stop], 5, Stop()) as found:
+        assert found.is_master and found.address == stop[0].address
     stop += [Replica(status(number, members=0, master=0, chosen=100 + number)) for number in (4, 3)]
-    found = Source([each.address for each in stop[2:]], 5)
-    assert not found.is_master and found.status.replica == 4
+    with Source([each.address for each in stop[2:]], 5, Stop()) as found:
+        assert not found.is_master and found.status.replica == 4
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -112,5 +119,6 @@ def test_an_export_that_is_stopped_leaves_nothing(stop: list[Replica], tmp_path:
 
 def test_nobody_answers() -> None:
     """Each address with its reason."""
-    with pytest.raises(NoQuorum, match=r"no replica of the cell answers \(127.0.0.1:1: no connection\)"):
-        Source(["127.0.0.1:1"], 2)
+    silence = pytest.raises(NoQuorum, match=r"no replica of the cell answers \(127.0.0.1:1: no connection\)")
+    with silence, Source(["127.0.0.1:1"], 2, Stop()):
+        pass

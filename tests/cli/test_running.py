@@ -7,11 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 
 import pytest
 
-from chubby.cli.running import ENDING, Ended, Signals, run, until_signalled
+from chubby.cli.running import ENDING, Signals, run
 
 
 @pytest.mark.parametrize("number", ENDING)
@@ -93,29 +92,3 @@ run(main)
 """
     ended = subprocess.run([sys.executable, "-c", script], timeout=60, check=False)
     assert ended.returncode == -signal.SIGTERM
-
-
-@pytest.mark.parametrize("number", ENDING)
-def test_a_signal_leaves_a_command_without_a_loop(number: signal.Signals) -> None:
-    """The clean-up runs to its end, whoever signals once more; then signals are what they were."""
-    before = [signal.getsignal(each) for each in ENDING]
-    cleaned = []
-    with pytest.raises(Ended) as ended, until_signalled():
-        try:
-            os.kill(os.getpid(), number)
-            threading.Event().wait(60)
-        finally:
-            os.kill(os.getpid(), signal.SIGTERM)
-            cleaned.append(True)
-    assert ended.value.number is number and cleaned == [True]
-    assert [signal.getsignal(each) for each in ENDING] == before
-
-
-def test_ignored_signals_stay_ignored_without_a_loop() -> None:
-    """As under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with until_signalled():
-            os.kill(os.getpid(), signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before)
