@@ -3,7 +3,8 @@
 All synchronous sessions of a process share one daemon thread with one loop; it starts with the first session and ends
 with the last. A thread that waits can be interrupted (Ctrl-C) at any moment: its errand is known to it before the loop
 hears of it, and is given up, on the loop. It waits in slices, because a signal that arrives just before the thread
-falls asleep is noticed by CPython only when it wakes, and because a loop that ended meanwhile answers nobody.
+falls asleep is noticed by CPython only when it wakes, because a loop that ended meanwhile answers nobody, and to call
+the thread's own check (`waiting`).
 
 A forked child has no such thread. It is recognised by its process id, and told so instead of being left waiting; what
 runs at its exit leaves the parent's sessions alone.
@@ -21,12 +22,11 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+from chubby.client.waiting import Patience
 from chubby.errors import ForkedProcess, SessionExpired
 
 T = TypeVar("T")
 
-SLICE: Final = 0.5
-"""Seconds after which a thread that waits looks up: for a signal not noticed yet, for a loop that ended."""
 _JOIN: Final = 5.0
 """Seconds that the last session's close waits for the thread to end."""
 
@@ -158,14 +158,16 @@ class Portal:
             raise
 
     def _wait(self, future: Future[T]) -> T:
+        patience = Patience()
         while True:
             try:
-                return future.result(SLICE)
+                return future.result(patience.slice)
             except TimeoutError:
                 if future.done():
                     return future.result()
-                if self.loop.is_closed():
-                    raise _closed() from None
+            if self.loop.is_closed():
+                raise _closed()
+            patience.look_up()
 
     def end(self) -> None:
         """Stop the loop and wait for its thread."""

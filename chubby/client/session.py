@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from chubby.client import operations
+from chubby.client.cache import NodeEntry
 from chubby.client.dependant import Drop
 from chubby.client.driver import Driver
 from chubby.client.handle import Handle
@@ -211,6 +212,16 @@ class Session:
             driver.watch_mail.pop(number, None)
             raise
         return Watch(driver, number, path, revision, mailbox)
+
+    def cached(self, name: str) -> NodeEntry | None:
+        """What the cache knows of `name`, without a call: current as of now. None: nothing; `open` it to ask the cell.
+
+        An entry whose `stat` is None says that there is no such node; one without `contents`, that only they are not
+        known. From any thread.
+        """
+        driver = self._driver
+        driver.check_process()
+        return driver.core.cache.node(self._names.path(name), driver.clock())
 
     async def check_sequencer(self, sequencer: bytes, *, timeout: float | None = None) -> SequencerBytes:
         """What `sequencer` means if its hold period lasts, else SequencerInvalid."""

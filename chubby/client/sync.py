@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from chubby.client import operations
 from chubby.client import session as asynchronous
+from chubby.client.cache import NodeEntry
 from chubby.client.dependant import Drop
 from chubby.client.network import Network
 from chubby.client.opening import OpenOptions
@@ -148,6 +149,14 @@ class Session:
         """Be told of every change of a node, recursive: of its whole subtree, from now on or after `since_revision`."""
         ready = self._session.watch(name, recursive=recursive, since_revision=since_revision, timeout=timeout)
         return Watch(self._seam, self._seam.wait_for(_entered(ready)))
+
+    def cached(self, name: str) -> NodeEntry | None:
+        """What the cache knows of `name`, without a call and without waiting: current as of now. None: nothing.
+
+        An entry whose `stat` is None says that there is no such node; one without `contents`, that only they are not
+        known.
+        """
+        return self._session.cached(name)
 
     def check_sequencer(self, sequencer: bytes, *, timeout: float | None = None) -> SequencerBytes:
         """What `sequencer` means if its hold period lasts, else SequencerInvalid."""

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from chubby.client.mailbox import Mailbox
-from chubby.client.portal import SLICE
 from chubby.client.seam import Seam
+from chubby.client.waiting import SLICE
 from chubby.client.watch import Watch as AsyncWatch
 from chubby.types.events import Event
 from chubby.types.identity import Revision

@@ -172,6 +172,23 @@ class TestCachedReads:
         go.set()
         assert len(cell.received) == asked
 
+    def test_what_is_cached_of_a_name(self, session: Session, handle: Handle, cell: FakeCell) -> None:
+        """Content, metadata, absence: without a call. Nothing once the lease is over."""
+        asked = len(cell.received)
+        assert session.cached("/ls/local/b") is None and len(cell.received) == asked
+        contents, stat = handle.get_contents_and_stat()
+        with pytest.raises(NoNode):
+            session.open("/b")
+        asked = len(cell.received)
+        known, absent = session.cached("/ls/local/a"), session.cached("/b")
+        assert known is not None and (known.contents, known.stat) == (contents, stat)
+        assert absent is not None and absent.stat is None
+        assert len(cell.received) == asked
+        driver = session._seam.driver
+        lease = driver.core.cache.live_until
+        driver.clock = lambda: lease
+        assert session.cached("/a") is None
+
     def test_after_its_lease_it_asks(self, session: Session, handle: Handle) -> None:
         """The clock is read when the call arrives (pains: stale reads after a process pause)."""
         handle.get_contents_and_stat()
