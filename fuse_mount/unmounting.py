@@ -1,0 +1,114 @@
+"""`chubby unmount`: take a mount away, live or stale, and wait until its process has ended in good order."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import subprocess
+from typing import Final
+
+import msgspec
+
+from fuse_mount import mount_table
+from fuse_mount.mount_table import TYPE, Life, MountPoint
+from fuse_mount.troubles import MountError, Trouble
+from fuse_mount.users import server_of, users_of, wait_for_end
+
+END_LIMIT: Final = 15.0
+"""Seconds that the process of a mount has to close its session: longer than it gives itself."""
+HELPER: Final = "fusermount3"
+"""What unmounts for those who are not root."""
+SHOWN: Final = 5
+"""So many of those who keep a mount busy are named."""
+
+_MNT_DETACH: Final = 2
+_UMOUNT_NOFOLLOW: Final = 8
+
+
+class Unmounted(msgspec.Struct, frozen=True):
+    """It is done. `stale`: the process had gone before. `server`: the process, if it goes on."""
+
+    directory: str
+    source: str
+    stale: bool = False
+    server: int | None = None
+
+
+def unmount(directory: str | os.PathLike[str], lazy: bool = False, patience: float = END_LIMIT) -> Unmounted:
+    """Unmount what is at `directory`, and wait at most `patience` seconds for its process to end.
+
+    Its process goes on while the same file system is mounted elsewhere too; and, `lazy`, while somebody uses it: then
+    it is out of sight at once and ends with its last user. Raises MountError.
+    """
+    mount = ours_at(mount_table.resolve(directory))
+    server = server_of(mount.device)
+    watch = _watch(server)
+    try:
+        stale = watch is None and mount_table.probe(mount.directory) is Life.STALE
+        take_away(mount, lazy)
+        waits = 0.0 if lazy or mount_table.elsewhere(mount) else patience
+        ended = watch is None or wait_for_end(watch, waits)
+        return Unmounted(mount.directory, mount.source, stale, None if ended else server)
+    finally:
+        if watch is not None:
+            os.close(watch)
+
+
+def ours_at(directory: str) -> MountPoint:
+    """Our mount at `directory`, a name that `mount_table.resolve` gave. Raises MountError if there is none."""
+    mount = mount_table.at(directory)
+    if mount is None:
+        raise MountError(Trouble.NOT_MOUNTED, f"nothing is mounted at {directory}")
+    if not mount.ours:
+        what = f"a mount of type {mount.type} ({mount.source}), not {TYPE}: use umount"
+        raise MountError(Trouble.DIRECTORY, f"what is mounted at {directory} is {what}")
+    return mount
+
+
+def take_away(mount: MountPoint, lazy: bool) -> None:
+    """Have the kernel unmount it, or `fusermount3` if the kernel does not let this user. Raises MountError."""
+    code = _umount(mount.directory, _UMOUNT_NOFOLLOW | (_MNT_DETACH if lazy else 0))
+    if code == errno.EPERM:
+        _ask_helper(mount, lazy)
+    elif code == errno.EBUSY:
+        raise _busy(mount)
+    elif code == errno.EINVAL:
+        raise MountError(Trouble.NOT_MOUNTED, f"nothing is mounted at {mount.directory} any more")
+    elif code:
+        raise MountError(Trouble.REFUSED, f"{mount.directory} cannot be unmounted: {os.strerror(code)}")
+
+
+def _watch(process: int | None) -> int | None:
+    """A pidfd, which never means another process than this one; None if it has ended."""
+    try:
+        return os.pidfd_open(process) if process is not None else None
+    except ProcessLookupError:
+        return None
+
+
+def _umount(directory: str, flags: int) -> int:
+    """umount2(2): 0 or an errno."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    return ctypes.get_errno() if libc.umount2(os.fsencode(directory), flags) else 0
+
+
+def _ask_helper(mount: MountPoint, lazy: bool) -> None:
+    command = [HELPER, "-u", *(["-z"] if lazy else []), "--", mount.directory]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        why = f"only root may, or {HELPER} for whoever mounted it, and that is not installed (package fuse3)"
+        raise MountError(Trouble.REFUSED, f"{mount.directory} cannot be unmounted: {why}") from None
+    if done.returncode:
+        if os.strerror(errno.EBUSY) in done.stderr:
+            raise _busy(mount)
+        raise MountError(Trouble.REFUSED, f"{mount.directory} cannot be unmounted: {done.stderr.strip()}")
+
+
+def _busy(mount: MountPoint) -> MountError:
+    users = users_of(mount.directory)
+    others = f" and {len(users) - SHOWN} more" if len(users) > SHOWN else ""
+    who = ", ".join(str(user) for user in users[:SHOWN]) + others if users else "a process that this user may not see"
+    remedy = "end that first, or unmount it with --lazy: out of sight now, ended when its last user has"
+    return MountError(Trouble.BUSY, f"{mount.directory} is busy: {who} uses it; {remedy}")

@@ -1,0 +1,104 @@
+"""Who keeps a mount busy, and who serves it: read from /proc, as far as this user may look.
+
+A process that serves a mount bears its device in its name (`chubby 0:39` in `ps -e` and `top`): so it is found by
+whoever has the mount before them, on every kernel, and no file has to be kept, or to be cleared away after a crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+PROC: Final = Path("/proc")
+_OWN_NAME: Final = PROC / "self" / "comm"
+_DELETED: Final = " (deleted)"
+
+
+class User(msgspec.Struct, frozen=True):
+    """A process that keeps a mount busy, by what: the name of a file, or of a directory it is in."""
+
+    process: int
+    name: str
+    uses: str
+
+    def __str__(self) -> str:
+        return f"{self.name} (process {self.process}: {self.uses})"
+
+
+def users_of(directory: str, proc: Path = PROC) -> list[User]:
+    """Who has a file below `directory` open or mapped, works in it or has it as its root. This process too."""
+    found = []
+    for process in _processes(proc):
+        uses = next(_uses(process, directory), None)
+        if uses is not None:
+            found.append(User(int(process.name), _name(process), uses))
+    return found
+
+
+def name_ourselves(device: str) -> None:
+    """Let this process be found as the one that serves the mount of `device`."""
+    with contextlib.suppress(OSError):
+        _OWN_NAME.write_text(_served(device))
+
+
+def server_of(device: str, proc: Path = PROC) -> int | None:
+    """The process that serves the mount of `device`; None if it is gone or out of sight."""
+    return next((int(process.name) for process in _processes(proc) if _name(process) == _served(device)), None)
+
+
+def wait_for_end(descriptor: int, patience: float) -> bool:
+    """Wait for the end of the process of a pidfd, `patience` seconds at most; whether it came."""
+    ends = select.poll()
+    ends.register(descriptor, select.POLLIN)
+    return bool(ends.poll(patience * 1000))
+
+
+def _served(device: str) -> str:
+    return f"chubby {device}"
+
+
+def _processes(proc: Path) -> Iterator[Path]:
+    yield from sorted((entry for entry in proc.iterdir() if entry.name.isdigit()), key=lambda entry: int(entry.name))
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().removesuffix("\n")
+    except OSError:
+        return ""
+
+
+def _uses(process: Path, directory: str) -> Iterator[str]:
+    for target in _links(process):
+        name = target.removesuffix(_DELETED)
+        if name == directory or name.startswith(f"{directory}/"):
+            yield name
+
+
+def _links(process: Path) -> Iterator[str]:
+    """What a process holds: directories it is in first, then what it has open, then what it has mapped."""
+    for path in (process / "cwd", process / "root", *_listed(process / "fd")):
+        with contextlib.suppress(OSError):
+            yield os.readlink(path)
+    with contextlib.suppress(OSError):
+        for line in os.fsdecode((process / "maps").read_bytes()).splitlines():
+            yield line[_column(line) :]
+
+
+def _column(line: str) -> int:
+    """Where the name begins in a line of a maps file, if it has one."""
+    found = line.find("/")
+    return found if found >= 0 else len(line)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
