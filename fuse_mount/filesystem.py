@@ -102,6 +102,9 @@ class FileSystem(Protocol):
     def create(self, path: str, flags: int, mode: int, caller: Caller) -> Opened:
         """Make a file and open it; one that is there is opened, or with O_EXCL refused."""
 
+    def fgetattr(self, file: int) -> Attributes:
+        """The attributes of an open file, whatever became of its name. The kernel asks before it reads at the end."""
+
     def file_path(self, file: int) -> str:
         """The path under which `file` was opened: for calls that bring the file number alone."""
 
