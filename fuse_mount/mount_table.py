@@ -9,10 +9,8 @@ import enum
 import errno
 import os
 import re
-import select
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -124,20 +122,6 @@ def probe(directory: str, patience: float = PROBE_PATIENCE) -> Life:
     asking.start()
     asking.join(patience)
     return found[0] if found else Life.SILENT
-
-
-def wait_until(condition: Callable[[], bool], patience: float) -> bool:
-    """Look at `condition` now and at each change of the table, for `patience` seconds; its last value."""
-    deadline = time.monotonic() + patience
-    with TABLE.open("rb") as table:
-        changes = select.poll()
-        changes.register(table, select.POLLPRI)
-        while not condition():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            changes.poll(left * 1000)
-    return True
 
 
 def _ask(directory: str) -> Life:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 import chubby
 from chubby import paths
+from chubby.client.dependant import Drop
 from chubby.config import CONFIG_VARIABLE, CellAddresses, resolve
 from chubby.errors import ChubbyError, ConfigError, ErrorCode, Failure, error_of
 from fuse_mount.troubles import MountError, Trouble
@@ -79,6 +79,11 @@ class Answer(msgspec.Struct, frozen=True):
                 return Answer(f"{type(error).__name__}: {error}", code=ErrorCode.INTERNAL)
 
     @property
+    def failed(self) -> bool:
+        """Whether it is not mounted."""
+        return self.trouble is not None or self.code is not None
+
+    @property
     def bug(self) -> bool:
         """Whether nobody foresaw it."""
         return self.code is ErrorCode.INTERNAL
@@ -102,9 +107,9 @@ class Connector:
         self._place = place
         self._known = place.find()
 
-    def __call__(self, **options: object) -> chubby.Session:
-        """`chubby.connect` with these options. Raises ChubbyError."""
+    def __call__(self, drop: Drop, timeout: float) -> chubby.Session:
+        """A session whose invalidations go to `drop`, within `timeout` seconds. Raises ChubbyError."""
         with contextlib.suppress(ConfigError):
             self._known = self._place.find()
-        connect: Callable[..., chubby.Session] = chubby.connect
-        return connect(paths.full_name(self._place.cell, "/"), addresses=self._known.addresses, **options)
+        cell = paths.full_name(self._place.cell, paths.ROOT)
+        return chubby.connect(cell, addresses=self._known.addresses, timeout=timeout, dependant=drop)

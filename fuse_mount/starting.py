@@ -25,6 +25,9 @@ STOP_LIMIT: Final = 3.0
 PROGRAM: Final = (sys.executable, "-P", "-m", "fuse_mount")
 """What carries out an order, its last argument. (-P: modules come from where they are installed, not from here.)"""
 
+_TOLD_TO_STDERR: Final = (Trouble.FUSE, Trouble.REFUSED, Trouble.ENDED)
+"""Troubles of which libraries know more than they tell their caller."""
+
 
 def check_directory(directory: str | os.PathLike[str], nonempty: bool = False) -> str:
     """The name of a directory as `Order` wants it. Raises MountError if nothing can be mounted there.
@@ -80,12 +83,18 @@ def text_of(order: Order) -> str:
 
 
 def answer_in(line: bytes, last_words: Callable[[], bytes]) -> Answer:
-    """What a process answered in its first line; one that ended without any has said why to stderr: `last_words`."""
+    """What a process answered in its first line, with what libfuse or Python had to say to stderr: `last_words`.
+
+    Those are asked for only if it is not mounted.
+    """
     try:
-        return msgspec.json.decode(line, type=Answer)
+        answer = msgspec.json.decode(line, type=Answer)
     except msgspec.DecodeError:
-        said = last_words().decode(errors="replace").strip() or "it said nothing"
-        return Answer(f"the process of the mount ended before it had mounted: {said}", Trouble.ENDED)
+        answer = Answer("the process of the mount ended before it had mounted", Trouble.ENDED)
+    if answer.trouble not in _TOLD_TO_STDERR:
+        return answer
+    said = " / ".join(last_words().decode(errors="replace").split("\n")).strip(" /")
+    return msgspec.structs.replace(answer, message=f"{answer.message}: {said}") if said else answer
 
 
 def _first_line(pipe: IO[bytes], patience: float) -> bytes:

@@ -27,12 +27,16 @@ _UMOUNT_NOFOLLOW: Final = 8
 
 
 class Unmounted(msgspec.Struct, frozen=True):
-    """It is done. `stale`: the process had gone before. `server`: the process, if it goes on."""
+    """It is done. `stale`: the process had gone before.
+
+    `server`: the process, if it goes on; `elsewhere`: because the same file system is mounted there, too.
+    """
 
     directory: str
     source: str
     stale: bool = False
     server: int | None = None
+    elsewhere: tuple[str, ...] = ()
 
 
 def unmount(directory: str | os.PathLike[str], lazy: bool = False, patience: float = END_LIMIT) -> Unmounted:
@@ -47,9 +51,9 @@ def unmount(directory: str | os.PathLike[str], lazy: bool = False, patience: flo
     try:
         stale = watch is None and mount_table.probe(mount.directory) is Life.STALE
         take_away(mount, lazy)
-        waits = 0.0 if lazy or mount_table.elsewhere(mount) else patience
-        ended = watch is None or wait_for_end(watch, waits)
-        return Unmounted(mount.directory, mount.source, stale, None if ended else server)
+        elsewhere = tuple(mount_table.elsewhere(mount))
+        ended = watch is None or wait_for_end(watch, 0.0 if lazy or elsewhere else patience)
+        return Unmounted(mount.directory, mount.source, stale, None if ended else server, elsewhere)
     finally:
         if watch is not None:
             os.close(watch)

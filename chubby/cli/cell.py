@@ -41,8 +41,14 @@ def cell() -> None:
 @cell.command("start")
 @CONFIG_OPTION
 @DATA_OPTION
+@click.option(
+    "--mount",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Show the cell as the directory DIR, which is made if need be.",
+)
 @json_option
-def start_command(config_file: Path | None, data: Path | None, as_json: bool) -> int:
+def start_command(config_file: Path | None, data: Path | None, mount: Path | None, as_json: bool) -> int:
     """Start all replicas of a cell on this machine and show them until Ctrl-C.
 
     A cell whose data directories are all empty is formatted first. Ctrl-C stops all replicas in good order. When
@@ -50,7 +56,7 @@ def start_command(config_file: Path | None, data: Path | None, as_json: bool) ->
 
     Exit code 0 when stopped so, 1 if all replicas ended by themselves.
     """
-    return start(cell_of(config_file), data, Console(), as_json)
+    return start(cell_of(config_file), data, Console(), as_json, mount)
 
 
 @cell.command("format")

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import grpc.aio
@@ -27,6 +28,9 @@ from chubby.wire import chubby_pb2 as pb
 from chubby.wire.channels import CHANNEL_OPTIONS
 from chubby.wire.chubby_pb2_grpc import CellStub
 from chubby.wire.codec_status import decode_status
+
+if TYPE_CHECKING:
+    from chubby.cli.cell_mount import CellMount
 
 POLL = 0.5
 """Seconds between two looks at the replicas."""
@@ -80,13 +84,19 @@ class CellRun:
     """The children and what is shown of them."""
 
     def __init__(
-        self, config: CellConfig, directories: dict[ReplicaId, Path], console: Console, as_json: bool = False
+        self,
+        config: CellConfig,
+        directories: dict[ReplicaId, Path],
+        console: Console,
+        as_json: bool = False,
+        mount: CellMount | None = None,
     ) -> None:
         """Nothing runs yet."""
         self._config = config
         self._directories = directories
         self._console = console
         self._as_json = as_json
+        self._mount = mount
         self._children: dict[ReplicaId, Child] = {}
         self._channels: dict[ReplicaId, grpc.aio.Channel] = {}
         self._stop = asyncio.Event()
@@ -104,10 +114,23 @@ class CellRun:
                 address = self._config.replica(replica)
                 assert address is not None, "directories are those of configured replicas"
                 self._channels[replica] = grpc.aio.insecure_channel(address.client, options=CHANNEL_OPTIONS)
-            return await self._watch()
+            async with self._mounted():
+                return await self._watch()
         finally:
             await asyncio.gather(*(child.stop() for child in self._children.values()))
             await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+    @contextlib.asynccontextmanager
+    async def _mounted(self) -> AsyncIterator[None]:
+        """The cell runs, whatever becomes of the mount, which ends while there are replicas to close its session."""
+        serving = asyncio.create_task(self._mount.run()) if self._mount is not None else None
+        try:
+            yield
+        finally:
+            if serving is not None:
+                serving.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await serving
 
     async def _watch(self) -> int:
         before: View | None = None
@@ -118,12 +141,15 @@ class CellRun:
             while not self._stop.is_set():
                 view = await self._look()
                 endings = self._endings(told)
+                of_mount = self._mount.news() if self._mount is not None else []
                 if live is not None:
+                    for news in of_mount:
+                        self._console.print(news.line, highlight=False, soft_wrap=True)
                     for news in endings:
                         self._console.print(news.line, style="red", highlight=False, soft_wrap=True)
                     live.update(view.table(self._console), refresh=True)
                 else:
-                    for news in endings + view.changes(before):
+                    for news in of_mount + endings + view.changes(before):
                         tell(news, self._as_json)
                 before = view
                 if all(child.ended is not None for child in self._children.values()):
@@ -176,11 +202,21 @@ def tell(news: News, as_json: bool) -> None:
         click.echo(news.line)
 
 
-def start(config: CellConfig, data: Path | None, console: Console, as_json: bool = False) -> int:
-    """What `chubby cell start` does; returns its exit code. Raises StorageFailed. `config` came from a file."""
+def start(
+    config: CellConfig, data: Path | None, console: Console, as_json: bool = False, mount: Path | None = None
+) -> int:
+    """What `chubby cell start` does; returns its exit code. Raises StorageFailed. `config` came from a file.
+
+    The cell is shown in the directory `mount`, if given, as far as this machine lets us.
+    """
     directories = directories_of(config, data)
     cell = format_if_new(config, directories)
     if cell is not None:
         line = f"formatted a new cell {config.name} (number {cell:#x})"
         tell(News(line, {"formatted": config.name, "cell_id": cell}), as_json)
-    return asyncio.run(CellRun(config, directories, console, as_json).run())
+    showing = None
+    if mount is not None:
+        from chubby.cli.cell_mount import CellMount
+
+        showing = CellMount(config, mount, log=min(directories.values()).with_name("mount.log"))
+    return asyncio.run(CellRun(config, directories, console, as_json, showing).run())

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "locks": "chubby.cli.operating:locks_command",
     "ls": "chubby.cli.reading:ls_command",
     "mkdir": "chubby.cli.writing:mkdir_command",
+    "mount": "chubby.cli.mount:mount_command",
     "put": "chubby.cli.writing:put_command",
     "replica": "chubby.cli.replica:replica",
     "rm": "chubby.cli.writing:rm_command",
@@ -28,6 +29,7 @@ COMMANDS: Final = {
     "step-down": "chubby.cli.operating:step_down_command",
     "tree": "chubby.cli.reading:tree_command",
     "txn": "chubby.cli.txn:txn_command",
+    "unmount": "chubby.cli.mount:unmount_command",
     "watch": "chubby.cli.watch:watch_command",
 }
 """Where each command is; only the one that is asked for is loaded."""
