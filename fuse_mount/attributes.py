@@ -70,6 +70,8 @@ PERMISSIONS: Final = 0o1777
 """The bits of a mode that are kept: who may do what, and sticky."""
 DEFAULT_FILE_MODE: Final = 0o644
 DEFAULT_DIRECTORY_MODE: Final = 0o755
+_NOT_OF_CONTENTS: Final = 0o1111
+"""What a directory's mode has and that of its `.contents` has not: to enter it, and sticky."""
 BLOCK_SIZE: Final = 64 * 1024
 """st_blksize: how much programs are told to read and write at once. A file has at most a few of these."""
 
@@ -171,11 +173,14 @@ def kept_times(stat: Stat) -> tuple[int, int] | None:
 
 def chmod(stat: Stat, shape: Shape, mode: int) -> dict[str, bytes]:
     """Keep the permissions of `mode`. Those of `.contents` are its directory's, which stays one that can be entered."""
-    if mode & PERMISSIONS == _permissions(stat, shape):
-        return {}
     wanted = mode & PERMISSIONS
+    if shape is Shape.CONTENTS:
+        wanted &= ~_NOT_OF_CONTENTS
     kept = wanted | _enterable(wanted) if shape is Shape.CONTENTS else wanted
-    return keeping_times(stat, {MODE: b"%o" % kept})
+    value = b"%o" % kept
+    if wanted == _permissions(stat, shape) or stat.attributes.get(MODE) == value:
+        return {}
+    return keeping_times(stat, {MODE: value})
 
 
 def chown(stat: Stat, view: View, uid: int, gid: int) -> dict[str, bytes]:
@@ -251,7 +256,7 @@ def _permissions(stat: Stat, shape: Shape) -> int:
     if kept is None:
         return DEFAULT_DIRECTORY_MODE if shape is Shape.DIRECTORY else DEFAULT_FILE_MODE
     if shape is Shape.CONTENTS:
-        return kept & ~0o1111
+        return kept & ~_NOT_OF_CONTENTS
     if shape is Shape.DIRECTORY and stat.kind is NodeKind.FILE:
         return kept | _enterable(kept)
     return kept
