@@ -1,0 +1,121 @@
+"""A mount without FUSE and without a cell, as `daemon` sees it: it notes what is asked of it, and does what it is told.
+
+As a program, `python -m tests.fuse_mount.fake_mount BEHAVIOUR ORDER` is what `python -m fuse_mount ORDER` is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import cast
+
+import msgspec
+
+from chubby.errors import NoQuorum
+from fuse_mount.daemon import Files, Mount, Serve
+from fuse_mount.orders import Order
+from fuse_mount.process import run_detached
+from fuse_mount.troubles import MountError, Trouble
+
+PATIENCE = 60.0
+"""Seconds after which what was to come has failed to."""
+
+Hook = Callable[[], object]
+
+
+def nothing() -> None:
+    """Do it."""
+
+
+class FakeMount:
+    """Files, Serve and Mount in one. Hooks are called, in the thread of the moment, before the step they are named for
+    is done; `noted` tells the steps in their order.
+    """
+
+    def __init__(
+        self,
+        start: Hook = nothing,
+        served: Hook = nothing,
+        unmount: Hook = nothing,
+        close: Hook = nothing,
+    ) -> None:
+        """`served` is called once it is mounted, in the thread that serves."""
+        self.noted: list[str] = []
+        self.gone = threading.Event()
+        self._start, self._served, self._unmount, self._close = start, served, unmount, close
+
+    @property
+    def files(self) -> Files:
+        """As what the daemon is given. (What a file system has besides is never called.)"""
+        return cast(Files, self)
+
+    def start(self) -> None:
+        """See `Files`."""
+        self.noted.append("start")
+        self._start()
+
+    def attach(self, mount: Mount) -> None:
+        """See `Files`."""
+        assert mount is self
+        self.noted.append("attach")
+
+    def close(self) -> None:
+        """See `Files`."""
+        self.noted.append("close")
+        self._close()
+
+    def serve(self, mounted: Callable[[Mount], None]) -> None:
+        """See `Serve`: until `unmount`, or until `gone` is set as if by umount(8)."""
+        self.noted.append("mount")
+        mounted(self)
+        self._served()
+        assert self.gone.wait(PATIENCE)
+
+    def unmount(self) -> None:
+        """See `Mount`."""
+        self.noted.append("unmount")
+        self._unmount()
+        self.gone.set()
+
+
+def fail() -> None:
+    """As a cell that does not answer."""
+    raise NoQuorum("no quorum: nobody is there")
+
+
+def refuse() -> None:
+    """As a machine without FUSE."""
+    raise MountError(Trouble.FUSE, "there is no FUSE here")
+
+
+def stumble() -> None:
+    """As a program with a mistake in it."""
+    raise ZeroDivisionError("a mistake")
+
+
+def die() -> None:
+    """As a process that is struck by an end of its own."""
+    os.write(2, b"struck by lightning\n")
+    os._exit(3)
+
+
+def hang() -> None:
+    """As one that waits for ever."""
+    print("hanging", file=sys.stderr, flush=True)
+    threading.Event().wait(PATIENCE)
+
+
+STARTS = {"good": nothing, "unreachable": fail, "unable": refuse, "mistaken": stumble, "struck": die, "hanging": hang}
+"""What befalls it at its start, by the name of a behaviour."""
+
+
+def make(behaviour: str) -> Callable[[Order], tuple[Files, Serve]]:
+    """What `process` needs to carry out an order."""
+    fake = FakeMount(start=STARTS[behaviour])
+    return lambda order: (fake.files, fake.serve)
+
+
+if __name__ == "__main__":
+    sys.exit(run_detached(msgspec.json.decode(sys.argv[2], type=Order), make(sys.argv[1])))
