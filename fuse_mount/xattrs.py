@@ -154,7 +154,8 @@ _ACL_FIELDS: Final = {f"{OURS}acl.{field}": field for field in ("read", "write",
 
 def names_of(stat: Stat) -> list[str]:
     """The names of all extended attributes of a node: ours, then those that programs keep."""
-    return [*_OUR_NAMES, *(_USER + name.removeprefix(KEPT_PREFIX) for name in stat.attributes if _is_kept(name))]
+    kept = (name.removeprefix(KEPT_PREFIX) for name, value in stat.attributes.items() if value and _is_kept(name))
+    return [*_OUR_NAMES, *(_USER + name for name in kept)]
 
 
 def need_of(name: str) -> Need:
