@@ -1,0 +1,366 @@
+"""One cell as a file system: what the kernel asks goes to the tree, the open files, the locks or the controls.
+
+::
+
+                     ┌─ Tree, Extended ─┐
+    FileSystem ──────┼─ Files ──────────┼── Tenure: Session, Reader, Locks
+    (this module)    ├─ Locks ──────────┘
+                     └─ Controls ─── EventFeed ◀── Follower ◀── a watch of the whole cell
+
+Paths are those of a mount of this cell alone; in a mount of every cell `EveryCell` stands before this. Taking a lock
+shows the newest content to its descriptor, and giving one back first commits what was written through it, as NFS has
+it: so `flock` alone makes a read-modify-write safe.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import stat as posix
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
+
+from chubby.types.events import Event
+from chubby.types.nodes import LockMode
+from chubby.types.status import CellStatus
+from chubby.types.stream import CacheKey
+from fuse_mount.attributes import View
+from fuse_mount.controls import FIRST, Controls
+from fuse_mount.extended import Extended
+from fuse_mount.files import Files
+from fuse_mount.filesystem import Attributes, Caller, FileLock, Opened
+from fuse_mount.grips import Node as LockNode
+from fuse_mount.kernel import Kernel, Mounted
+from fuse_mount.names import Control, ControlDirectory, ControlFile, Made, Place, parse, parse_new
+from fuse_mount.names import Node as NamedNode
+from fuse_mount.notices import Follower, before
+from fuse_mount.open_nodes import Fate, OpenFile
+from fuse_mount.ranges import Span
+from fuse_mount.tenure import Connect, Tenure, Tenures
+from fuse_mount.tree import Tree
+from fuse_mount.usage import Usage
+from fuse_mount.virtual import EventFeed, attributes_of_directory
+
+START_TIMEOUT: Final = 15.0
+"""Seconds in which the cell has to be reached when the mount begins."""
+
+
+class CellFiles:
+    """See the module; `FileSystem` says what its methods mean. For many threads."""
+
+    def __init__(
+        self, cell: str, connect: Connect, view: View, *, prefix: str = "", timeout: float = START_TIMEOUT
+    ) -> None:
+        """`cell` is the name that events show; `prefix`, where this begins in the mount."""
+        self._timeout = timeout
+        self._view = view
+        self._began = time.time_ns()
+        self._kernel = Kernel(prefix)
+        self._files = Files(self._kernel.drop)
+        self._tenures = Tenures(connect, self._drop, self._begun, self._ended)
+        self._tree = Tree(self._files, view, time.time_ns)
+        self._extended = Extended(self._tree, self._files)
+        self._feed = EventFeed(cell, self._began)
+        self._controls = Controls(self._tenures, self._feed, view, self._began)
+        self._usage = Usage(self._status)
+
+    # -------------------------------------------------------------------------------------------------------- life
+
+    def start(self) -> None:
+        """Reach the cell. Raises NoQuorum, ConfigError."""
+        self._tenures.start(self._timeout)
+
+    def attach(self, mount: Mounted) -> None:
+        """It is mounted."""
+        self._kernel.attach(mount)
+
+    def close(self) -> None:
+        """End the session: locks are released, ephemeral files deleted."""
+        self._tenures.close()
+
+    def _drop(self, keys: tuple[CacheKey, ...] | None) -> None:
+        before(keys, self._files, self._kernel)
+
+    def _begun(self, tenure: Tenure) -> None:
+        Follower(tenure, self._files, self._tell).start()
+
+    def _ended(self, tenure: Tenure) -> None:
+        """Waiters end, and what the kernel kept of open files goes: their reads shall say that all is over."""
+        tenure.locks.abandon()
+        for name in self._files.names():
+            self._kernel.drop(name)
+
+    def _tell(self, event: Event) -> None:
+        self._feed.put(event, time.time_ns())
+
+    def _status(self) -> CellStatus:
+        return self._tenures.present().session.status()
+
+    # ------------------------------------------------------------------------------------------------------- names
+
+    def getattr(self, path: str) -> Attributes:
+        """See `FileSystem`."""
+        place = parse(path)
+        if isinstance(place, ControlDirectory):
+            return attributes_of_directory(self._view, self._began)
+        if isinstance(place, ControlFile):
+            return self._controls.getattr(place.control)
+        return self._tree.getattr(self._tenures.present(), _made(place))
+
+    def readdir(self, path: str) -> Sequence[tuple[str, Attributes]]:
+        """See `FileSystem`. `.chubby` is there for who names it, and not listed: copies of the tree leave it out."""
+        place = parse(path)
+        if isinstance(place, ControlDirectory):
+            return [(control.value, self._controls.getattr(control)) for control in Control]
+        if not isinstance(place, NamedNode):
+            raise OSError(errno.ENOTDIR, f"{path} is a file")
+        return self._tree.readdir(self._tenures.present(), place.path)
+
+    def mkdir(self, path: str, mode: int, caller: Caller) -> None:
+        """See `FileSystem`."""
+        place = parse_new(path)
+        if not isinstance(place, NamedNode):
+            raise OSError(errno.EPERM, "it is the content of a node, and a file")
+        self._tree.mkdir(self._tenures.present(), place.path, mode, caller)
+
+    def rmdir(self, path: str) -> None:
+        """See `FileSystem`."""
+        place = self._writable(path)
+        if not isinstance(place, NamedNode):
+            raise OSError(errno.ENOTDIR, f"{path} is a file")
+        self._tree.rmdir(self._tenures.present(), place.path)
+
+    def unlink(self, path: str) -> None:
+        """See `FileSystem`."""
+        self._tree.unlink(self._tenures.present(), self._writable(path))
+
+    def rename(self, old: str, new: str, flags: int) -> None:
+        """See `FileSystem`."""
+        self._tree.rename(self._tenures.present(), self._writable(old), parse_new(new), flags)
+
+    def chmod(self, path: str, mode: int) -> None:
+        """See `FileSystem`."""
+        self._tree.chmod(self._tenures.present(), self._writable(path), mode)
+
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        """See `FileSystem`."""
+        self._tree.chown(self._tenures.present(), self._writable(path), uid, gid)
+
+    def utimens(self, path: str, times: tuple[int, int] | None) -> None:
+        """See `FileSystem`."""
+        self._tree.utimens(self._tenures.present(), self._writable(path), times)
+
+    def truncate(self, path: str, length: int) -> None:
+        """See `FileSystem`."""
+        place = self._writable(path)
+        tenure = self._tenures.present()
+        self._check_file(tenure, place)
+        opened = self._files.open(tenure, path, place.path, os.O_RDWR)
+        try:
+            self._files.truncate(opened.file, length)
+            self._files.flush(opened.file, everything=True)
+        finally:
+            self._files.release(opened.file)
+
+    def statfs(self, path: str) -> dict[str, int]:
+        """See `FileSystem`."""
+        return self._usage.statfs()
+
+    # -------------------------------------------------------------------------------------------------------- xattr
+
+    def getxattr(self, path: str, name: str, caller: Caller) -> bytes:
+        """See `FileSystem`."""
+        place = self._extensible(path, errno.ENODATA)
+        return self._extended.get(self._tenures.present(), place, name, caller.process)
+
+    def listxattr(self, path: str) -> Sequence[str]:
+        """See `FileSystem`."""
+        place = parse(path)
+        if isinstance(place, ControlDirectory | ControlFile):
+            return []
+        return self._extended.names(self._tenures.present(), _made(place))
+
+    def setxattr(self, path: str, name: str, value: bytes, flags: int) -> None:
+        """See `FileSystem`."""
+        self._extended.set(self._tenures.present(), self._writable(path), name, value, flags)
+
+    def removexattr(self, path: str, name: str) -> None:
+        """See `FileSystem`."""
+        self._extended.remove(self._tenures.present(), self._writable(path), name)
+
+    # ------------------------------------------------------------------------------------------------------- files
+
+    def open(self, path: str, flags: int, caller: Caller) -> Opened:
+        """See `FileSystem`."""
+        place = parse(path)
+        if isinstance(place, ControlFile):
+            if flags & os.O_ACCMODE != os.O_RDONLY:
+                raise OSError(errno.EACCES, f"{path} can only be read")
+            return self._controls.open(place.control)
+        tenure = self._tenures.present()
+        made = _made(place)
+        self._check_file(tenure, made)
+        return self._files.open(tenure, path, made.path, flags)
+
+    def create(self, path: str, flags: int, mode: int, caller: Caller) -> Opened:
+        """See `FileSystem`."""
+        place, tenure = parse_new(path), self._tenures.present()
+        if not isinstance(place, NamedNode):
+            self._tree.stat(tenure, place)
+            return self._files.open(tenure, path, place.path, flags)
+        attributes = self._tree.first_attributes(mode, caller)
+        return self._files.create(tenure, path, place.path, flags, attributes)
+
+    def fgetattr(self, file: int) -> Attributes:
+        """See `FileSystem`."""
+        if file >= FIRST:
+            return self._controls.attributes(file)
+        opened = self._files.file(file)
+        opened.tenure.check()
+        if opened.node.fate is Fate.THERE:
+            return self.getattr(opened.name)
+        opened.node.check()
+        return {
+            "st_ino": opened.node.content.instance,
+            "st_mode": posix.S_IFREG | 0o644,
+            "st_nlink": 0,
+            "st_uid": self._view.uid,
+            "st_gid": self._view.gid,
+            "st_size": opened.node.content.size,
+        }
+
+    def file_path(self, file: int) -> str:
+        """See `FileSystem`."""
+        return self._controls.name(file) if file >= FIRST else self._files.file(file).name
+
+    def read(self, file: int, size: int, offset: int) -> bytes:
+        """See `FileSystem`."""
+        return (self._controls if file >= FIRST else self._files).read(file, size, offset)
+
+    def write(self, file: int, data: bytes, offset: int) -> int:
+        """See `FileSystem`."""
+        return self._files.write(file, data, offset)
+
+    def ftruncate(self, file: int, length: int) -> None:
+        """See `FileSystem`."""
+        self._files.truncate(file, length)
+
+    def flush(self, file: int) -> None:
+        """See `FileSystem`."""
+        if file < FIRST:
+            self._files.flush(file)
+
+    def fsync(self, file: int) -> None:
+        """See `FileSystem`."""
+        if file < FIRST:
+            self._files.flush(file, everything=True)
+
+    def release(self, file: int) -> None:
+        """See `FileSystem`."""
+        if file >= FIRST:
+            self._controls.release(file)
+            return
+        tenure = self._files.file(file).tenure
+        try:
+            self._files.release(file)
+        finally:
+            tenure.locks.drop_file(file)
+
+    def poll(self, file: int, wake: Callable[[], None] | None) -> int:
+        """See `FileSystem`. A file can always be read and written; POLLPRI says that it shows something new."""
+        if file >= FIRST:
+            return select.POLLIN if self._controls.poll(file, wake) else 0
+        always = select.POLLIN | select.POLLOUT
+        return always | select.POLLPRI if self._files.poll(file, wake) else always
+
+    # ------------------------------------------------------------------------------------------------------- locks
+
+    def flock(self, file: int, operation: int, caller: Caller) -> None:
+        """See `FileSystem`."""
+        opened = self._lockable(file)
+        node, locks = _lock_node(opened), opened.tenure.locks
+        if operation & fcntl.LOCK_UN:
+            self._giving_back(file, lambda: locks.unflock(node, file))
+            return
+        mode = LockMode.SHARED if operation & fcntl.LOCK_SH else LockMode.EXCLUSIVE
+        self._files.flush(file, everything=True)
+        locks.flock(node, file, caller.process, mode, not operation & fcntl.LOCK_NB)
+        self._files.refresh(file)
+
+    def lock(self, file: int, owner: int, lock: FileLock, wait: bool, caller: Caller) -> None:
+        """See `FileSystem`."""
+        opened = self._lockable(file)
+        node, span, locks = _lock_node(opened), Span(lock.start, lock.end), opened.tenure.locks
+        if lock.kind == fcntl.F_UNLCK:
+            self._giving_back(file, lambda: locks.unlock(node, owner, span))
+            return
+        self._files.flush(file, everything=True)
+        locks.lock(node, file, owner, caller.process, _mode(lock), span, wait)
+        self._files.refresh(file)
+
+    def test_lock(self, file: int, owner: int, lock: FileLock, caller: Caller) -> FileLock:
+        """See `FileSystem`."""
+        opened = self._lockable(file)
+        span = Span(lock.start, lock.end)
+        found = opened.tenure.locks.test(_lock_node(opened), owner, caller.process, _mode(lock), span)
+        if found is None:
+            return FileLock(fcntl.F_UNLCK, lock.start, lock.end, lock.process)
+        kind = fcntl.F_RDLCK if found.mode is LockMode.SHARED else fcntl.F_WRLCK
+        return FileLock(kind, found.span.start, found.span.end, found.process)
+
+    def _giving_back(self, file: int, give_back: Callable[[], None]) -> None:
+        """What was written under the lock is in the cell before anybody else has the lock."""
+        try:
+            self._files.flush(file, everything=True)
+        finally:
+            give_back()
+
+    def _lockable(self, file: int) -> OpenFile:
+        if file >= FIRST:
+            raise OSError(errno.EOPNOTSUPP, "this is no file of the cell")
+        opened = self._files.file(file)
+        opened.tenure.check()
+        opened.node.check()
+        return opened
+
+    # ------------------------------------------------------------------------------------------------------ places
+
+    def _writable(self, path: str) -> Made:
+        """The place of that name, which is to be changed."""
+        place = parse(path)
+        if isinstance(place, ControlDirectory | ControlFile):
+            raise OSError(errno.EPERM, f"{path} is the mount's own")
+        return _made(place)
+
+    def _extensible(self, path: str, refusal: int) -> Made:
+        place = parse(path)
+        if isinstance(place, ControlDirectory | ControlFile):
+            raise OSError(refusal, f"{path} has no extended attributes")
+        return _made(place)
+
+    def _check_file(self, tenure: Tenure, place: Made) -> None:
+        """Raises OSError EISDIR if the place is shown as a directory, NoNode if it is not there."""
+        mode = self._tree.getattr(tenure, place)["st_mode"]
+        if posix.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, f"{place.path} is a directory")
+
+
+def _made(place: Place) -> Made:
+    if isinstance(place, Made):
+        return place
+    _impossible(place)
+
+
+def _impossible(place: Place) -> NoReturn:
+    raise OSError(errno.ENOENT, f"a mount of one cell has no {place}")
+
+
+def _mode(lock: FileLock) -> LockMode:
+    return LockMode.SHARED if lock.kind == fcntl.F_RDLCK else LockMode.EXCLUSIVE
+
+
+def _lock_node(file: OpenFile) -> LockNode:
+    return LockNode(file.node.path, file.node.content.instance)

@@ -1,0 +1,101 @@
+"""Extended attributes of places in one cell: `xattrs` says what each means, here it is looked up and changed."""
+
+from __future__ import annotations
+
+import errno
+
+from chubby.errors import NoNode
+from chubby.types.nodes import AclNames, Stat
+from chubby.types.transaction import AclGenerationIs, Create, Exists, GenerationIs, Guard, Remove, WriteAcl
+from fuse_mount.files import Files
+from fuse_mount.grips import Node as LockNode
+from fuse_mount.names import Made
+from fuse_mount.tenure import Tenure
+from fuse_mount.tree import Tree
+from fuse_mount.xattrs import (
+    AclNamed,
+    Change,
+    Kept,
+    MadeEphemeral,
+    Need,
+    names_of,
+    need_of,
+    removal,
+    setting,
+    value_of,
+)
+
+_ATTEMPTS = 32
+"""A change is tried again when the node changed meanwhile."""
+
+
+class Extended:
+    """See the module. For many threads."""
+
+    def __init__(self, tree: Tree, files: Files) -> None:
+        self._tree = tree
+        self._files = files
+
+    def get(self, tenure: Tenure, place: Made, name: str, process: int) -> bytes:
+        """The value, for a caller of this process. Raises OSError ENODATA, NoNode."""
+        need = need_of(name)
+        if need is Need.LOCK:
+            with tenure.session.open(tenure.reader.name(place.path)) as handle:
+                return value_of(name, handle.get_stat(), handle.get_lock_info())
+        stat, _ = self._tree.stat(tenure, place)
+        if need is Need.SEQUENCER:
+            return value_of(
+                name, stat, sequencer=tenure.locks.held(LockNode(place.path, stat.instance), process) or b""
+            )
+        return value_of(name, stat)
+
+    def names(self, tenure: Tenure, place: Made) -> list[str]:
+        """The names. Raises NoNode."""
+        return names_of(self._tree.stat(tenure, place)[0])
+
+    def set(self, tenure: Tenure, place: Made, name: str, value: bytes, flags: int) -> None:
+        """Set one. Raises OSError, NoNode, PermissionDenied."""
+        for _ in range(_ATTEMPTS):
+            stat, _ = self._tree.stat(tenure, place)
+            fresh = self._files.is_fresh(tenure, place.path)
+            if self._carry_out(tenure, place.path, stat, setting(name, value, flags, stat, fresh)):
+                return
+        raise OSError(errno.EBUSY, f"{place.path} is changed again and again")
+
+    def remove(self, tenure: Tenure, place: Made, name: str) -> None:
+        """Remove one. Raises OSError ENODATA, NoNode."""
+        stat, _ = self._tree.stat(tenure, place)
+        self._tree.keep(tenure, place.path, stat, removal(name, stat).attributes)
+
+    def _carry_out(self, tenure: Tenure, path: str, stat: Stat, change: Change) -> bool:
+        """Whether it is so now; else the node changed meanwhile."""
+        name = tenure.reader.name(path)
+        match change:
+            case Kept(attributes):
+                self._tree.keep(tenure, path, stat, attributes)
+            case AclNamed(read, write, acl, generation):
+                guards: list[Guard] = [Exists(name, stat.instance), AclGenerationIs(name, generation)]
+                return tenure.session.transaction(guards, [WriteAcl(name, AclNames(read, write, acl))]).succeeded
+            case MadeEphemeral(ephemeral):
+                return self._make_again(tenure, path, stat, ephemeral)
+        return True
+
+    def _make_again(self, tenure: Tenure, path: str, stat: Stat, ephemeral: bool) -> bool:
+        """A node is ephemeral from its birth or never: the new one takes the place of the one just made.
+
+        Nobody is its opener by name, so it belongs to the session itself, and goes with that (DESIGN §4 Ephemerals).
+        """
+        name = tenure.reader.name(path)
+        contents, now = tenure.reader.contents(path)
+        if now.instance != stat.instance:
+            return False
+        guards: list[Guard] = [Exists(name, now.instance), GenerationIs(name, now.content_generation)]
+        birth = Create(name, contents, now.kind, ephemeral, acl=now.acl, attributes=now.attributes)
+        result = tenure.session.transaction(guards, [Remove(name), birth])
+        if not result.succeeded:
+            return False
+        made = result.results[1].stat
+        if made is None:
+            raise NoNode(f"{path} was made and is not there")
+        self._files.remade(tenure, path, made)
+        return True

@@ -1,0 +1,34 @@
+"""What the mount tells the kernel of its own accord: forget what you keep of this file."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Mounted(Protocol):
+    """A mount that is served: see `binding.Mount`."""
+
+    def invalidate(self, path: str) -> bool:
+        """Have the kernel forget the contents and attributes of `path`. False: it knew nothing of it."""
+
+    def unmount(self) -> None:
+        """End it, soon."""
+
+
+class Kernel:
+    """The way to the kernel; there is none before `attach`, and nothing to tell it then.
+
+    `prefix` is where the paths of this file system begin in the mount: the cell's directory in a mount of every cell.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._mount: Mounted | None = None
+
+    def attach(self, mount: Mounted) -> None:
+        """It is mounted."""
+        self._mount = mount
+
+    def drop(self, name: str) -> bool:
+        """Have it forget the pages of a file. Waits for reads of it. False: it knows nothing of that name."""
+        return self._mount is not None and self._mount.invalidate(f"{self._prefix}{name}" or "/")

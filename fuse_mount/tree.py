@@ -1,0 +1,206 @@
+"""Names, metadata and directories of one cell, as a file system has them.
+
+| call                                   | becomes                                                                     |
+|----------------------------------------|-----------------------------------------------------------------------------|
+| stat                                   | the node's metadata; with its content, if it is open here                   |
+| readdir                                | the node's children, `.contents` first if it has content of its own         |
+| mkdir, unlink                          | a transaction of one operation                                              |
+| rmdir                                  | the same, if the node has no content                                        |
+| rename of a file                       | one transaction: the target's content becomes the source's, and the source g|
+| rename of a directory, of `.contents`  | EXDEV, on which mv copies and removes                                       |
+| chmod, chown, utimens                  | attributes of the node (see `attributes`)                                   |
+
+A rename onto a file leaves that file's lock, instance and access-control lists alone: who watches or locks `config`
+goes on to do so when an editor puts a new version in its place.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Final
+
+from chubby.errors import NoNode
+from chubby.paths import ROOT
+from chubby.types.nodes import NodeKind, Stat
+from chubby.types.transaction import (
+    Absent,
+    ContentIs,
+    Create,
+    Exists,
+    GenerationIs,
+    Guard,
+    Operation,
+    Remove,
+    Write,
+    WriteAttributes,
+)
+from fuse_mount.attributes import (
+    Shape,
+    View,
+    attributes_of,
+    carried,
+    chmod,
+    chown,
+    first_attributes,
+    shape_of,
+    utimens,
+)
+from fuse_mount.files import Files
+from fuse_mount.filesystem import Attributes, Caller
+from fuse_mount.names import CONTENTS_NAME, ContentsOf, Made, Node, path_of
+from fuse_mount.tenure import Tenure
+
+RENAME_NOREPLACE: Final = 1
+"""A flag of renameat2(2): there must be nothing under the new name."""
+_ATTEMPTS: Final = 32
+"""A rename is tried again when what it was about to move changed meanwhile."""
+
+
+class Tree:
+    """See the module. For many threads. `now` gives nanoseconds since 1970."""
+
+    def __init__(self, files: Files, view: View, now: Callable[[], int]) -> None:
+        self._files = files
+        self._view = view
+        self._now = now
+
+    # ----------------------------------------------------------------------------------------------------- looking
+
+    def stat(self, tenure: Tenure, place: Made) -> tuple[Stat, Shape]:
+        """The metadata of a place, and as what it is shown. Raises NoNode; OSError ENOTDIR."""
+        stat = tenure.reader.stat(place.path)
+        shape = shape_of(stat, has_children=False)
+        if isinstance(place, Node):
+            return stat, shape
+        if shape is Shape.FILE:
+            raise OSError(errno.ENOTDIR, f"{place.path} is a file")
+        return stat, Shape.CONTENTS
+
+    def getattr(self, tenure: Tenure, place: Made) -> Attributes:
+        """The attributes of a place. Raises NoNode."""
+        stat, shape = self.stat(tenure, place)
+        size = None if shape is Shape.DIRECTORY else self._files.size(tenure, place.path, stat)
+        if shape is Shape.CONTENTS and size is None and not stat.length:
+            raise NoNode(f"{place.path} has no content of its own")
+        return attributes_of(stat, shape, self._view, size)
+
+    def readdir(self, tenure: Tenure, path: str) -> list[tuple[str, Attributes]]:
+        """What is in a directory. Raises NoNode, OSError ENOTDIR."""
+        stat, shape = self.stat(tenure, Node(path))
+        if shape is not Shape.DIRECTORY:
+            raise OSError(errno.ENOTDIR, f"{path} is a file")
+        own = [(CONTENTS_NAME, attributes_of(stat, Shape.CONTENTS, self._view))] if stat.length else []
+        return own + [
+            (entry.name, attributes_of(entry.stat, shape_of(entry.stat, has_children=False), self._view))
+            for entry in tenure.reader.listing(path)
+        ]
+
+    # ---------------------------------------------------------------------------------------------------- changing
+
+    def first_attributes(self, mode: int, caller: Caller) -> dict[str, bytes]:
+        """What a new file keeps."""
+        return first_attributes(NodeKind.FILE, mode, caller.uid, caller.gid, self._view)
+
+    def mkdir(self, tenure: Tenure, path: str, mode: int, caller: Caller) -> None:
+        """Make a directory. Raises NodeExists, NoNode."""
+        kept = first_attributes(NodeKind.DIRECTORY, mode, caller.uid, caller.gid, self._view)
+        name = tenure.reader.name(path)
+        tenure.session.transaction(then=[Create(name, kind=NodeKind.DIRECTORY, attributes=kept)])
+
+    def rmdir(self, tenure: Tenure, path: str) -> None:
+        """Remove a directory without children and content. Raises NoNode, NotEmpty, OSError."""
+        if path == ROOT:
+            raise OSError(errno.EBUSY, "this is the root of the cell")
+        name = tenure.reader.name(path)
+        if not tenure.session.transaction([ContentIs(name, b"")], [Remove(name)]).succeeded:
+            tenure.reader.stat(path)
+            raise OSError(errno.ENOTEMPTY, f"{path} has content of its own: remove {CONTENTS_NAME} in it")
+
+    def unlink(self, tenure: Tenure, place: Made) -> None:
+        """Remove a file; the content, if that is what was named. Raises NoNode."""
+        name = tenure.reader.name(place.path)
+        if isinstance(place, ContentsOf):
+            tenure.session.transaction(then=[Write(name, b"")])
+        else:
+            tenure.session.transaction(then=[Remove(name)])
+        self._files.removed(tenure, path_of(place), place.path)
+
+    def rename(self, tenure: Tenure, old: Made, new: Made, flags: int) -> None:
+        """Give a file another name. Raises NoNode, NodeExists, OSError EXDEV, EISDIR, EINVAL."""
+        if flags & ~RENAME_NOREPLACE:
+            raise OSError(errno.EINVAL, "names cannot be exchanged")
+        if isinstance(old, ContentsOf) or isinstance(new, ContentsOf):
+            raise OSError(errno.EXDEV, f"{CONTENTS_NAME} can be copied, not moved")
+        if old == new:
+            tenure.reader.stat(old.path)
+            return
+        for _ in range(_ATTEMPTS):
+            moved = self._move(tenure, old.path, new.path, bool(flags & RENAME_NOREPLACE))
+            if moved is not None:
+                self._files.renamed(tenure, (path_of(old), old.path), (path_of(new), new.path), moved)
+                return
+        raise OSError(errno.EBUSY, f"{old.path} or {new.path} is changed again and again")
+
+    def _move(self, tenure: Tenure, old: str, new: str, fresh: bool) -> Stat | None:
+        """One attempt; the metadata of the target afterwards, None if something changed meanwhile."""
+        self._files.settle(tenure, old)
+        contents, source = tenure.reader.contents(old)
+        if source.kind is NodeKind.DIRECTORY:
+            raise OSError(errno.EXDEV, f"{old} is a directory")
+        target = _stat_or_none(tenure, new)
+        if target is not None and fresh:
+            raise OSError(errno.EEXIST, f"{new} is there")
+        if target is not None and target.kind is NodeKind.DIRECTORY:
+            raise OSError(errno.EISDIR, f"{new} is a directory")
+        name, goal = tenure.reader.name(old), tenure.reader.name(new)
+        guards: list[Guard] = [Exists(name, source.instance), GenerationIs(name, source.content_generation)]
+        kept = carried(source, target)
+        then: list[Operation]
+        if target is None:
+            guards.append(Absent(goal))
+            then = [
+                Create(goal, contents, ephemeral=source.ephemeral, acl=source.acl, attributes=kept),
+                Remove(name),
+            ]
+        else:
+            guards += [Exists(goal, target.instance), GenerationIs(goal, target.content_generation)]
+            then = [Write(goal, contents), WriteAttributes(goal, kept), Remove(name)]
+        result = tenure.session.transaction(guards, then)
+        return result.results[-2].stat if result.succeeded else None
+
+    # -------------------------------------------------------------------------------------------------- attributes
+
+    def chmod(self, tenure: Tenure, place: Made, mode: int) -> None:
+        """Keep another mode."""
+        stat, shape = self.stat(tenure, place)
+        self.keep(tenure, place.path, stat, chmod(stat, shape, mode))
+
+    def chown(self, tenure: Tenure, place: Made, uid: int, gid: int) -> None:
+        """Keep another owner."""
+        stat, _ = self.stat(tenure, place)
+        self.keep(tenure, place.path, stat, chown(stat, self._view, uid, gid))
+
+    def utimens(self, tenure: Tenure, place: Made, times: tuple[int, int] | None) -> None:
+        """Keep other times; None: now. What was written here goes to the cell first: it would move the time again."""
+        self._files.settle(tenure, place.path)
+        stat, _ = self.stat(tenure, place)
+        now = self._now()
+        self.keep(tenure, place.path, stat, utimens(stat, times or (now, now)))
+
+    def keep(self, tenure: Tenure, path: str, stat: Stat, changes: dict[str, bytes]) -> None:
+        """Change attributes of the node, if anything changes. Raises NoNode, OSError ESTALE."""
+        if not changes:
+            return
+        name = tenure.reader.name(path)
+        result = tenure.session.transaction([Exists(name, stat.instance)], [WriteAttributes(name, changes)])
+        if not result.succeeded:
+            tenure.reader.stat(path)
+            raise OSError(errno.ESTALE, f"{path} was deleted and made again")
+
+
+def _stat_or_none(tenure: Tenure, path: str) -> Stat | None:
+    try:
+        return tenure.reader.stat(path)
+    except NoNode:
+        return None
