@@ -34,7 +34,7 @@ import msgspec
 from chubby.client.lease import Lease
 from chubby.types.identity import CallNumber
 from chubby.types.limits import READ_DIR_LIMIT
-from chubby.types.nodes import DirEntry, Stat
+from chubby.types.nodes import DirEntry, NodeKind, Stat
 from chubby.types.results import Listing
 from chubby.types.stream import CacheKey, CacheKind
 from chubby.types.time import Duration, Instant
@@ -175,6 +175,13 @@ class Cache:
         for path in [path for path in self._nodes if path.startswith(prefix)]:
             self.drop(CacheKey(path, CacheKind.NODE))
         self._own_wide = number
+
+    def has_directory(self, path: str) -> bool:
+        """Whether what is cached of `path`, under live leases or not, is a directory: as long as it is there, it is
+        one.
+        """
+        entry = self._nodes.get(path)
+        return entry is not None and entry.stat is not None and entry.stat.kind is NodeKind.DIRECTORY
 
     def permits(self, path: str, number: CallNumber) -> bool:
         """Whether the answer to call `number` may fill keys of `path`: no own change of it was begun since."""

@@ -3,7 +3,7 @@
 | call                              | answered from             | drops before it is sent      | fills             |
 |-----------------------------------|---------------------------|------------------------------|-------------------|
 | Open, never creating              | absence                   | –                            | node, absence     |
-| Open, may create                  | –                         | node, parent's names         | node              |
+| Open, may create                  | –                         | node, parent's names, parent | node              |
 | GetStat, GetContentsAndStat       | node                      | –                            | node              |
 | ReadDir                           | names + each child's node | –                            | names, children   |
 | SetContents, SetAcl, SetAttributes| –                         | node                         | node              |
@@ -12,6 +12,7 @@
 
 Deleting the last thing below an ephemeral directory nobody has open deletes that directory too, hence "all above it".
 A sequential node's name is not known before the answer: every name with its prefix goes, and nothing older refills.
+The parent of what is made becomes a directory: a copy of its metadata that says so already stays, any other goes.
 """
 
 from __future__ import annotations
@@ -115,7 +116,10 @@ def _drop_created(cache: Cache, number: CallNumber, path: str, sequential: bool)
         cache.drop_own_prefix(number, path)
     keys = [CacheKey(path, CacheKind.NODE)]
     if path != ROOT:
-        keys.append(CacheKey(parent(path), CacheKind.CHILDREN))
+        above = parent(path)
+        keys.append(CacheKey(above, CacheKind.CHILDREN))
+        if not cache.has_directory(above):
+            keys.append(CacheKey(above, CacheKind.NODE))
     cache.drop_own(number, tuple(keys))
 
 

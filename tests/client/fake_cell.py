@@ -16,6 +16,7 @@ from chubby.types.results import Answer, LockGranted, Watching
 from chubby.types.stream import (
     Acknowledge,
     CacheKey,
+    CacheKind,
     CallFrame,
     ClientFrame,
     CloseSession,
@@ -213,11 +214,17 @@ class FakeCell:
 
     def answer(self, session: Session, number: int, answer: Answer, now: Instant, keys: set[CacheKey] | None) -> None:
         """Reply to call `number`; `keys` (None: none) become cached, unless a change of one of them is under way."""
-        cacheable = session.caching and keys is not None and not any(self.uncachable.get(key) for key in keys)
+        cacheable = session.caching and keys is not None and not any(self._changing(key) for key in keys)
         lease = self._grant_cache(session, now) if keys is not None else 0
         if cacheable and keys is not None:
             session.keys |= keys
         self.send(session.stream, Reply(number, answer, cacheable, lease))
+
+    def _changing(self, key: CacheKey) -> bool:
+        """Whether a change of `key` is under way; of a file, a change among its children, which make it a directory."""
+        is_file = key.path in self.tree.nodes and not self.tree.is_directory(key.path)
+        keys = [key, CacheKey(key.path, CacheKind.CHILDREN)] if key.kind is CacheKind.NODE and is_file else [key]
+        return any(self.uncachable.get(each) for each in keys)
 
     def change(
         self, session: Session | None, keys: set[CacheKey], run: Callable[[Instant], None], now: Instant

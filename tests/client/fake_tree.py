@@ -86,7 +86,7 @@ class Change:
 class FakeTree:
     """Nodes by path. `granted` collects owners whose turn came just now, `orphaned` those whose node went.
 
-    `observe` is called with what a node holds after each change of it (None: it is gone).
+    `observe` is called with the node after each change of it (None: it is gone).
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class FakeTree:
         self.history: list[Change] = []
         self.granted: list[LockOwner] = []
         self.orphaned: list[LockOwner] = []
-        self.observe: Callable[[str, bytes | None], None] = lambda path, contents: None
+        self.observe: Callable[[str, FakeNode | None], None] = lambda path, node: None
         self._counter = 1
         self.nodes["/"] = FakeNode(Create("/", kind=NodeKind.DIRECTORY), 1, 1)
 
@@ -186,8 +186,8 @@ class FakeTree:
 
     def _create(self, operation: Create) -> OperationResult:
         path = operation.path
+        above = self.nodes[paths.parent(path)] if path != "/" else self.nodes["/"]
         if operation.sequential:
-            above = self.nodes[paths.parent(path)]
             above.sequence += 1
             path = f"{path}{above.sequence:010d}"
         known = self.nodes.get(path)
@@ -195,6 +195,9 @@ class FakeTree:
             return OperationResult(path, known.stat())
         node = self.nodes[path] = FakeNode(operation, self.number(), self.revision)
         self._note(EventKind.CREATED, path, node)
+        if above.kind is not NodeKind.DIRECTORY:
+            above.kind = NodeKind.DIRECTORY
+            self.observe(paths.parent(path), above)
         return OperationResult(path, node.stat(), created=True)
 
     def remove(self, path: str) -> None:
@@ -205,7 +208,7 @@ class FakeTree:
 
     def _note(self, kind: EventKind, path: str, node: FakeNode) -> None:
         self.history.append(Change(self.revision, kind, path, node.instance))
-        self.observe(path, None if kind is EventKind.DELETED else node.contents)
+        self.observe(path, None if kind is EventKind.DELETED else node)
 
     def keys_of(self, operations: Sequence[Operation]) -> set[CacheKey]:
         """What of the cache these operations may change."""
@@ -217,7 +220,14 @@ class FakeTree:
             if isinstance(operation, Create | Remove) and operation.path != "/":
                 keys.add(CacheKey(paths.parent(operation.path), CacheKind.CHILDREN))
                 keys.add(CacheKey(operation.path, CacheKind.CHILDREN))
+                if isinstance(operation, Create) and not self.is_directory(paths.parent(operation.path)):
+                    keys.add(CacheKey(paths.parent(operation.path), CacheKind.NODE))
         return keys
+
+    def is_directory(self, path: str) -> bool:
+        """Whether that node is there and a directory."""
+        node = self.nodes.get(path)
+        return node is not None and node.kind is NodeKind.DIRECTORY
 
     def children(self, path: str, after: str = "") -> list[DirEntry]:
         """The children of `path` in name order, those after `after`."""

@@ -36,9 +36,9 @@ NOW = 1
 NO_NODE = Failure(ErrorCode.NO_NODE, "no such node")
 
 
-def stat(instance: int = 1, ephemeral: bool = False) -> Stat:
+def stat(instance: int = 1, ephemeral: bool = False, kind: NodeKind = NodeKind.FILE) -> Stat:
     """Metadata that differs where the test cares."""
-    return Stat(NodeKind.FILE, ephemeral, instance, 1, 1, 0, 0, 1, 1, 0, 0, ACL)
+    return Stat(kind, ephemeral, instance, 1, 1, 0, 0, 1, 1, 0, 0, ACL)
 
 
 class Scene:
@@ -161,13 +161,13 @@ class TestDrops:
             (SetAttributes(1, {}), {key("/d/e/f")}),
             (Delete(1), GONE),
             (Close(1), set()),
-            (Open(2, "/d/e/f", create=CreateMode.MAY), {key("/d/e/f"), names("/d/e")}),
-            (Open(2, "/d/e/f", create=CreateMode.MUST), {key("/d/e/f"), names("/d/e")}),
+            (Open(2, "/d/e/f", create=CreateMode.MAY), {key("/d/e/f"), names("/d/e"), key("/d/e")}),
+            (Open(2, "/d/e/f", create=CreateMode.MUST), {key("/d/e/f"), names("/d/e"), key("/d/e")}),
             (Transact(then=(Write("/d/e/f", b""),)), {key("/d/e/f")}),
             (Transact(then=(WriteAcl("/d/e/f", ACL),)), {key("/d/e/f")}),
             (Transact(then=(WriteAttributes("/d/e/f", {}),)), {key("/d/e/f")}),
             (Transact(then=(Read("/d/e/f"),)), set()),
-            (Transact(otherwise=(Create("/d/e/f"),)), {key("/d/e/f"), names("/d/e")}),
+            (Transact(otherwise=(Create("/d/e/f"),)), {key("/d/e/f"), names("/d/e"), key("/d/e")}),
             (Transact(then=(Read("/d"),), otherwise=(Remove("/d/e/f"),)), GONE),
             (Transact(then=(Create("/"),)), {key("/")}),
         ],
@@ -185,6 +185,26 @@ class TestDrops:
         scene = Scene(ephemeral=True)
         drop_before(scene.cache, Close(1), scene.record, 5)
         assert scene.missing() == GONE
+
+    @pytest.mark.parametrize("name", ["f", "item-"])
+    @pytest.mark.parametrize("transact", [False, True])
+    def test_a_parent_that_becomes_a_directory(self, name: str, transact: bool) -> None:
+        """One's own child makes it one: a copy that says otherwise goes, absence included; no older answer refills."""
+        path, sequential = f"/d/e/{name}", name == "item-"
+        call: Call = Open(2, path, create=CreateMode.MUST, sequential=sequential)
+        if transact:
+            call = Transact(then=(Create(path, sequential=sequential),))
+        for before in (stat(), None, stat(kind=NodeKind.DIRECTORY)):
+            scene = Scene()
+            if before is None:
+                scene.cache.put_absent("/d/e")
+            else:
+                scene.cache.put_node("/d/e", before, b"held")
+            drop_before(scene.cache, call, None, 5)
+            is_directory = before is not None and before.kind is NodeKind.DIRECTORY
+            assert scene.has("/d/e") == is_directory, "a directory it stays"
+            assert not scene.cache.permits("/d/e", 4) and scene.cache.permits("/d/e", 5)
+            assert scene.has("/d") and not scene.has("/d/e", CacheKind.CHILDREN)
 
     def test_a_sequential_name_is_not_known_yet(self) -> None:
         """Every name with that prefix goes, and no older answer refills anything."""

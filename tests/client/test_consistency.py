@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from chubby.client.state import SessionState
 from chubby.errors import ErrorCode, Failure
+from chubby.paths import parent
 from chubby.types.calls import (
     Acquire,
     Call,
@@ -31,12 +32,13 @@ from chubby.types.calls import (
 )
 from chubby.types.events import EventKind
 from chubby.types.identity import CallNumber, HandleNumber
+from chubby.types.nodes import NodeKind
 from chubby.types.results import Answer, Contents, Done, Listing, LockGranted, Opened, StatResult
 from chubby.types.time import MILLISECOND, SECOND, Duration, Instant
 from tests.client.fake_cell import FakeCell
 from tests.client.world import SimClient, World
 
-PATHS = ("/d/a", "/d/b", "/d/c")
+PATHS = ("/d/a", "/d/b", "/d/c", "/d/a/x")
 
 
 class Actor:
@@ -50,6 +52,7 @@ class Actor:
         self.holding: dict[HandleNumber, int] = {}
         self.pending: dict[CallNumber, tuple[Call, Instant]] = {}
         self.hits = 0
+        self.kinds: dict[NodeKind, None] = {}
         self.count = 0
         self.watch = 0
         self.watched_from: int | None = None
@@ -88,7 +91,8 @@ class Actor:
             handle = self.client.core.desk.handles.fresh_number()
             create = rng.choice([CreateMode.NEVER, CreateMode.NEVER, CreateMode.MAY])
             path = rng.choice([*PATHS, "/d"])
-            return Open(handle, path, Mode.READ | Mode.WRITE, create=create, contents=self._fresh())
+            kind = rng.choice(list(NodeKind))
+            return Open(handle, path, Mode.READ | Mode.WRITE, create=create, kind=kind, contents=self._fresh())
         if not self.watch and rng.random() < 0.1:
             return Watch(self.client.core.desk.subscriptions.fresh_number(), "/d", recursive=True)
         handle = rng.choice(list(self.open))
@@ -115,16 +119,28 @@ class Actor:
             record = self.client.core.desk.handles.get(call.handle)
             if call.handle in self.open and record is not None:
                 self.holding[call.handle] = record.instance
-        elif isinstance(answer, Contents) and isinstance(call, GetContentsAndStat):
+        elif isinstance(answer, Contents | StatResult | Listing):
+            assert isinstance(call, GetContentsAndStat | GetStat | ReadDir | SetContents)
             path = self.open.get(call.handle)
             if path is not None:
-                held = self.world.held_between(path, begun, self.world.now)
-                assert answer.contents in held, (path, answer.contents, held)
-        elif isinstance(answer, StatResult | Listing):
-            pass
+                self._judge_read(path, answer, begun)
         elif isinstance(answer, Failure) and isinstance(call, Open) and answer.code is ErrorCode.NO_NODE:
-            absent = call.path if call.create is CreateMode.NEVER else "/d"
+            absent = call.path if call.create is CreateMode.NEVER else parent(call.path)
             assert None in self.world.held_between(absent, begun, self.world.now), absent
+
+    def _judge_read(self, path: str, answer: Contents | StatResult | Listing, begun: Instant) -> None:
+        """What was read was so at some instant between the question and the answer, kinds included."""
+        if isinstance(answer, Contents):
+            held = self.world.held_between(path, begun, self.world.now)
+            assert answer.contents in held, (path, answer.contents, held)
+        if isinstance(answer, Listing):
+            stats = {f"{path}/{entry.name}": entry.stat for entry in answer.entries}
+        else:
+            stats = {path: answer.stat}
+        for name, stat in stats.items():
+            kinds = self.world.kinds_between(name, begun, self.world.now)
+            assert stat.kind in kinds, (name, stat.kind, kinds)
+            self.kinds[stat.kind] = None
 
 
 class Mischief:
@@ -249,9 +265,10 @@ def check_events(actor: Actor) -> None:
 
 
 def test_the_cache_is_used_at_all() -> None:
-    """The histories above would prove nothing if no read were ever answered from the cache."""
-    hits = sum(actor.hits for seed in range(5) for actor in live_through(seed, 30 * SECOND)[1])
-    assert hits > 50
+    """The histories above would prove nothing if no read were ever answered from the cache, or all of one kind."""
+    actors = [actor for seed in range(5) for actor in live_through(seed, 30 * SECOND)[1]]
+    assert sum(actor.hits for actor in actors) > 50
+    assert {kind for actor in actors for kind in actor.kinds} == set(NodeKind)
 
 
 @pytest.mark.parametrize("rate", [-10_000, 0, 10_000])

@@ -17,10 +17,12 @@ from chubby.client.state import SessionState
 from chubby.types.calls import Call, CreateMode, Mode, Open
 from chubby.types.events import Event, EventMask
 from chubby.types.identity import CallNumber, HandleNumber
+from chubby.types.nodes import NodeKind
 from chubby.types.results import Answer, Opened
 from chubby.types.stream import ClientFrame, ServerFrame
 from chubby.types.time import MILLISECOND, NEVER, SECOND, Duration, Instant
 from tests.client.fake_cell import FakeCell, FakeStream
+from tests.client.fake_tree import FakeNode
 
 Contents = bytes | None
 """What a node holds; None: there is no such node."""
@@ -34,7 +36,7 @@ class World:
         self.random = random.Random(seed)
         self.cell = cell or FakeCell()
         self.latency: Callable[[], Duration] = lambda: MILLISECOND
-        self.truth: dict[str, list[tuple[Instant, Contents]]] = {}
+        self.truth: dict[str, list[tuple[Instant, Contents, NodeKind | None]]] = {}
         self._queue: list[tuple[Instant, int, Callable[[], None]]] = []
         self._count = 0
         self.cell.tree.observe = self._note
@@ -70,15 +72,27 @@ class World:
             assert self._queue and self._queue[0][0] <= until, "the condition never came to hold"
             self.step()
 
-    def _note(self, path: str, held: Contents) -> None:
-        """Remember what a node holds from now on."""
-        self.truth.setdefault(path, [(0, None)]).append((self.now, held))
+    def _note(self, path: str, node: FakeNode | None) -> None:
+        """Remember what a node is from now on."""
+        held, kind = (None, None) if node is None else (node.contents, node.kind)
+        self.truth.setdefault(path, [(0, None, None)]).append((self.now, held, kind))
 
     def held_between(self, path: str, begin: Instant, end: Instant) -> set[Contents]:
         """All that the node held at some instant from `begin` to `end`."""
-        known = self.truth.get(path, [(0, None)])
-        ends = [*[since for since, _ in known[1:]], NEVER]
-        return {held for (since, held), over in zip(known, ends, strict=True) if since <= end and over >= begin}
+        return {held for held, _ in self._between(path, begin, end)}
+
+    def kinds_between(self, path: str, begin: Instant, end: Instant) -> set[NodeKind | None]:
+        """All kinds that the node was of at some instant from `begin` to `end`; None: it was not there."""
+        return {kind for _, kind in self._between(path, begin, end)}
+
+    def _between(self, path: str, begin: Instant, end: Instant) -> list[tuple[Contents, NodeKind | None]]:
+        known = self.truth.get(path, [(0, None, None)])
+        ends = [*[since for since, _, _ in known[1:]], NEVER]
+        return [
+            (held, kind)
+            for (since, held, kind), over in zip(known, ends, strict=True)
+            if since <= end and over >= begin
+        ]
 
 
 class SimClient:
