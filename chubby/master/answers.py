@@ -4,11 +4,16 @@ An answer is *cacheable* if its call asked for it, nothing it would fill is bein
 who caches it. Any answer to a call of a caching client renews the cache lease, unless an acknowledgement is owed. The
 client counts from the send of its call, which was before the call arrived here; so a call that took longer than the
 lease renews nothing. Neither happens without a live master lease: another master might count already.
+
+What is said of a *file* is being changed also while anything is under way among its children: a child makes it a
+directory. Had it been a file when that child was planned, it would be uncachable anyway; but it may have taken the
+place of a directory since then (see `footprints`). What is said of a directory is not concerned, whoever comes or goes.
 """
 
 from __future__ import annotations
 
 from chubby.master.desk import Desk, Settled
+from chubby.master.footprints import children_key
 from chubby.master.invalidation import Invalidations
 from chubby.master.leases import Leases
 from chubby.master.moment import Moment
@@ -16,8 +21,9 @@ from chubby.master.pending import PendingCall
 from chubby.master.session import Session
 from chubby.master.streams import Streams
 from chubby.types.identity import CallNumber
+from chubby.types.nodes import NodeKind
 from chubby.types.results import Answer
-from chubby.types.stream import CacheKey, Reply
+from chubby.types.stream import CacheKey, CacheKind, Reply
 from chubby.types.time import Instant
 
 
@@ -50,8 +56,7 @@ class Answers:
 
     def _register(self, session: Session, number: CallNumber, keys: tuple[CacheKey, ...], now: Instant) -> bool:
         """Register what the answer fills, if all of it may be cached."""
-        uncachable = self._invalidations.uncachable
-        if not keys or session.mailbox.owes_everything or any(key in uncachable for key in keys):
+        if not keys or session.mailbox.owes_everything or self._are_changing(keys):
             return False
         registry, settings = self._desk.registry, self._desk.settings
         if registry.count_of(session.id) + len(keys) > settings.keys_per_session:
@@ -64,6 +69,20 @@ class Answers:
         for key in keys:
             registry.register(session.id, key, number)
         return True
+
+    def _are_changing(self, keys: tuple[CacheKey, ...]) -> bool:
+        """Whether one of `keys` may be another before anybody is told so."""
+        uncachable, machine = self._invalidations.uncachable, self._desk.machine
+        if not len(uncachable):
+            return False
+        for key in keys:
+            if key in uncachable:
+                return True
+            if key.kind is CacheKind.NODE and children_key(key.path) in uncachable:
+                node = machine.node(key.path)
+                if node is not None and node.stat.kind is NodeKind.FILE:
+                    return True
+        return False
 
     def _start_afresh(self, session: Session) -> None:
         """The session caches too much: have it empty its cache. Until it has, it may still use what it holds."""

@@ -2,12 +2,17 @@
 
 | what happens                      | touched                                                                  |
 |-----------------------------------|--------------------------------------------------------------------------|
-| create `/a/b`                     | `/a/b` (its absence), names below `/a`                                   |
-| create `/a/b` sequentially        | names below `/a`; absences of such names are never cacheable             |
+| create `/a/b`                     | `/a/b` (its absence), names below `/a`, and `/a` itself unless that is a |
+|                                   | directory: it will be one                                                |
+| create `/a/b` sequentially        | the same but for `/a/b`; absences of such names are never cacheable      |
 | write content, ACL, attributes    | the node                                                                 |
 | remove `/a/b`                     | the node, names below it, names below `/a`; if that leaves an abandoned  |
 |                                   | ephemeral above, the same for it                                         |
 | close of an ephemeral             | as remove, if nobody else keeps it open                                  |
+
+Whether `/a` is a directory may change between this look and the moment at which the child is made: another command, on
+its way already, may put a file in its place. It would be too late then to invalidate what somebody caches of that file.
+So nobody caches it: a file below which something is under way is not cacheable (see `answers`).
 
 `Departures` knows which members of open-sets are about to leave: commands on their way, not yet applied. With commands
 applied in the order in which they are proposed, the one that empties an open-set can be told before it is proposed.
@@ -22,7 +27,7 @@ from typing import Protocol
 from chubby.namespace.commands import MachineOperation
 from chubby.namespace.nodes import Node
 from chubby.paths import ROOT, parent
-from chubby.types.nodes import LockOwner
+from chubby.types.nodes import LockOwner, NodeKind
 from chubby.types.stream import CacheKey, CacheKind
 from chubby.types.transaction import Create, Remove, Write, WriteAcl, WriteAttributes
 
@@ -32,8 +37,8 @@ Members = Mapping[str, int]
 """How many members of the open-set of each path leave with the command in question."""
 
 
-class Ephemerals(Protocol):
-    """What of the machine decides which ephemerals go."""
+class Nodes(Protocol):
+    """What of the machine decides which ephemerals go, and which parents become directories."""
 
     def node(self, path: str) -> Node | None:
         """The node of that name."""
@@ -50,6 +55,17 @@ def node_key(path: str) -> CacheKey:
 def children_key(path: str) -> CacheKey:
     """The names of a node's children."""
     return CacheKey(path, CacheKind.CHILDREN)
+
+
+def keys_above(machine: Nodes, path: str) -> tuple[CacheKey, ...]:
+    """What is touched above `path` when a node of that name is made: the names there, and a parent that is made a
+    directory by it. One that is not there now may come before, as anything.
+    """
+    above = parent(path)
+    node = machine.node(above)
+    if node is not None and node.stat.kind is NodeKind.DIRECTORY:
+        return (children_key(above),)
+    return (children_key(above), node_key(above))
 
 
 def looks_sequential(path: str) -> bool:
@@ -93,7 +109,7 @@ class Departures:
         self._leaving.clear()
 
 
-def _abandoned(machine: Ephemerals, departures: Departures, path: str, leaving: Members) -> bool:
+def _abandoned(machine: Nodes, departures: Departures, path: str, leaving: Members) -> bool:
     """Whether nobody keeps the node at `path` once those leave: an ephemeral with nobody left in its open-set."""
     node = machine.node(path)
     if node is None or not node.ephemeral:
@@ -102,7 +118,7 @@ def _abandoned(machine: Ephemerals, departures: Departures, path: str, leaving: 
 
 
 def keys_of_removal(
-    machine: Ephemerals, departures: Departures, path: str, leaving: Members | None = None
+    machine: Nodes, departures: Departures, path: str, leaving: Members | None = None
 ) -> Iterator[CacheKey]:
     """What the removal of the node at `path` touches, abandoned ephemerals above it included."""
     leaving = leaving or {}
@@ -115,7 +131,7 @@ def keys_of_removal(
             return
 
 
-def keys_of_leaving(machine: Ephemerals, departures: Departures, leaving: Members) -> Iterator[CacheKey]:
+def keys_of_leaving(machine: Nodes, departures: Departures, leaving: Members) -> Iterator[CacheKey]:
     """What is touched when these members leave their open-sets."""
     for path in leaving:
         if _abandoned(machine, departures, path, leaving):
@@ -123,7 +139,7 @@ def keys_of_leaving(machine: Ephemerals, departures: Departures, leaving: Member
 
 
 def keys_of_operations(
-    machine: Ephemerals, departures: Departures, operations: Iterable[MachineOperation]
+    machine: Nodes, departures: Departures, operations: Iterable[MachineOperation]
 ) -> tuple[CacheKey, ...]:
     """What the operations of a branch touch, without repetition, in the order of first mention.
 
@@ -136,12 +152,12 @@ def keys_of_operations(
     return tuple(found)
 
 
-def _keys_of_operation(machine: Ephemerals, departures: Departures, operation: MachineOperation) -> Iterator[CacheKey]:
+def _keys_of_operation(machine: Nodes, departures: Departures, operation: MachineOperation) -> Iterator[CacheKey]:
     if isinstance(operation, Create):
         if not operation.sequential:
             yield node_key(operation.path)
         if operation.path != ROOT:
-            yield children_key(parent(operation.path))
+            yield from keys_above(machine, operation.path)
     elif isinstance(operation, Remove):
         yield from keys_of_removal(machine, departures, operation.path)
     elif isinstance(operation, Write | WriteAcl | WriteAttributes):

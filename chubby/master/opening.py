@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from chubby.errors import BadPath, ErrorCode, Failure
 from chubby.master.desk import Desk, Plan, Settled, refuse
-from chubby.master.footprints import children_key, keys_of_operations, looks_sequential, node_key
+from chubby.master.footprints import children_key, keys_above, keys_of_operations, looks_sequential, node_key
 from chubby.master.handles import Handle
 from chubby.master.moment import Moment
 from chubby.master.pending import Footprint, Rank, Token
@@ -38,12 +38,12 @@ _SEQUENCE_DIGITS = "0" * 10
 
 
 def footprint(desk: Desk, session: Session, call: Open) -> Footprint:
-    """The name, and the parent's names if it may be made."""
+    """The name, and what is above it if it may be made."""
     tokens: list[Token] = []
     if not call.sequential:
         tokens.append(node_key(call.path))
     if call.create is not CreateMode.NEVER and call.path.startswith("/") and call.path != ROOT:
-        tokens.append(children_key(parent(call.path)))
+        tokens.extend(keys_above(desk.machine, call.path))
     return Footprint(Rank.OPEN, call.handle, tuple(tokens))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from chubby.master.footprints import (
     Departures,
     children_key,
+    keys_above,
     keys_of_leaving,
     keys_of_operations,
     keys_of_removal,
@@ -23,12 +26,17 @@ ACL = AclNames("anyone", "anyone", "anyone")
 class Tree:
     """Ephemerals with the sizes of their open-sets, and permanent nodes."""
 
-    def __init__(self, **ephemerals: int) -> None:
+    def __init__(self, files: tuple[str, ...] = (), absent: tuple[str, ...] = (), **ephemerals: int) -> None:
         self.counts = {"/" + path.replace("_", "/"): count for path, count in ephemerals.items()}
+        self.files = files
+        self.absent = absent
 
     def node(self, path: str) -> Node | None:
-        """Everything is there."""
-        stat = Stat(NodeKind.FILE, path in self.counts, 1, 1, 1, 0, 0, 1, 1, 0, 0, ACL)
+        """Everything is there and a directory, unless told otherwise."""
+        if path in self.absent:
+            return None
+        kind = NodeKind.FILE if path in self.files else NodeKind.DIRECTORY
+        stat = Stat(kind, path in self.counts, 1, 1, 1, 0, 0, 1, 1, 0, 0, ACL)
         return Node(stat, b"")
 
     def open_count(self, path: str) -> int:
@@ -45,6 +53,16 @@ def test_create_touches_absence_and_the_parents_names() -> None:
     """Absence is cacheable data."""
     assert keys(Tree(), Create("/a/b")) == (node_key("/a/b"), children_key("/a"))
     assert keys(Tree(), Create("/a")) == (node_key("/a"), children_key("/"))
+
+
+@pytest.mark.parametrize("tree", [Tree(files=("/a",)), Tree(absent=("/a",))], ids=["file", "absent"])
+def test_create_touches_a_parent_that_is_no_directory(tree: Tree) -> None:
+    """It becomes one, and `Stat.kind` is cacheable. One that is not there may be made by what is in flight."""
+    assert keys(tree, Create("/a/b")) == (node_key("/a/b"), children_key("/a"), node_key("/a"))
+    assert keys(tree, Create("/a/n", sequential=True)) == (children_key("/a"), node_key("/a"))
+    assert keys_above(tree, "/a/b") == (children_key("/a"), node_key("/a"))
+    assert keys(tree, Create("/a/b/c")) == (node_key("/a/b/c"), children_key("/a/b"))
+    assert keys(tree, Create("/")) == (node_key("/"),)
 
 
 def test_sequential_create_touches_the_parents_names() -> None:

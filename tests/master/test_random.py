@@ -31,7 +31,7 @@ from chubby.types.calls import (
     Transact,
 )
 from chubby.types.identity import HandleNumber
-from chubby.types.nodes import LockMode
+from chubby.types.nodes import LockMode, NodeKind
 from chubby.types.time import MILLISECOND, SECOND
 from chubby.types.transaction import Absent, Create, Exists, Read, Remove, Write
 from tests.master.world import Peer, PeerCall, World
@@ -39,6 +39,9 @@ from tests.master.world import Peer, PeerCall, World
 PATHS = ("/a", "/b", "/a/x", "/a/y", "/e", "/e/z", "/a/x0000000000")
 EPHEMERAL = ("/e", "/e/z", "/a/y")
 NAMES = ("alice", "bob", "carol")
+
+TRANSACTIONS = 7
+"""How many kinds of transactions there are."""
 
 Make = Callable[[HandleNumber, int], PeerCall]
 """A call through a handle; the number makes contents differ."""
@@ -127,7 +130,7 @@ class Schedule(RuleBasedStateMachine):
         """Ask for a lock, or give it back."""
         self.through_handle(index, which, make)
 
-    @rule(index=peers, path=paths, other=paths, kind=st.integers(0, 3))
+    @rule(index=peers, path=paths, other=paths, kind=st.integers(0, TRANSACTIONS - 1))
     def transact(self, index: int, path: str, other: str, kind: int) -> None:
         """Change two nodes at once, or read them."""
         self.contents += 1
@@ -137,6 +140,9 @@ class Schedule(RuleBasedStateMachine):
             Transact((Absent(path),), (Create(path), Create(f"{path}/q", ephemeral=True)), (Read(path),)),
             Transact((), (Write(path, contents), Remove(other))),
             Transact((Exists(path), Exists(other)), (Read(path), Read(other)), (Create(other, may_exist=True),)),
+            Transact((Exists(f"{path}/q"),), (Remove(f"{path}/q"),), (Create(f"{path}/q"),)),
+            Transact((), (Remove(path), Create(path))),
+            Transact((), (Remove(path), Create(path, kind=NodeKind.DIRECTORY))),
         )[kind]
         self.peer(index).call(call)
 

@@ -14,7 +14,7 @@ import pytest
 
 from chubby.types.calls import CreateMode
 from chubby.types.time import MILLISECOND, SECOND
-from tests.master.test_random import CHANGES, LOCKS, NAMES, PATHS, READS, Schedule
+from tests.master.test_random import CHANGES, LOCKS, NAMES, PATHS, READS, TRANSACTIONS, Schedule
 
 STEPS = 200
 SEEDS = 400
@@ -39,7 +39,9 @@ def steps_of(schedule: Schedule, chance: random.Random, paths: list[str]) -> dic
         lambda: schedule.read(peer(), which(), chance.choice(READS)): 12,
         lambda: schedule.change(peer(), which(), chance.choice(CHANGES)): 10,
         lambda: schedule.lock(peer(), which(), chance.choice(LOCKS)): 8,
-        lambda: schedule.transact(peer(), chance.choice(paths), chance.choice(paths), chance.randrange(4)): 6,
+        lambda: schedule.transact(
+            peer(), chance.choice(paths), chance.choice(paths), chance.randrange(TRANSACTIONS)
+        ): 6,
         lambda: schedule.beat(peer()): 8,
         lambda: schedule.deliver(peer(), chance.randrange(1, 6)): 30,
         lambda: schedule.hear(peer(), chance.randrange(1, 6)): 30,

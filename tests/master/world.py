@@ -2,8 +2,8 @@
 
 Frames travel in two queues per client and are handed over one by one, when chance says so. A client
 
-- drops its own copies before it sends a change, and then fills its cache from *every* answer marked cacheable, also
-  from one to a call that is older than the change;
+- drops its own copies before it sends a change (that of a parent, unless it says that this is a directory), and then
+  fills its cache from *every* answer marked cacheable, also from one to a call that is older than the change;
 - takes a lease as counted from its own send, at full length (its clock is exactly as fast as the master's);
 - goes on using its cache, and believing in its locks, without a connection, for as long as both leases last.
 
@@ -35,7 +35,7 @@ from chubby.types.calls import (
 )
 from chubby.types.events import EventMask
 from chubby.types.identity import CallNumber, HandleNumber, SessionId
-from chubby.types.nodes import LockOwner, Stat
+from chubby.types.nodes import LockOwner, NodeKind, Stat
 from chubby.types.results import Contents, Listing, LockGranted, Opened, StatResult
 from chubby.types.stream import (
     Acknowledge,
@@ -189,14 +189,26 @@ class Peer:
         keys: list[CacheKey] = []
         if isinstance(call, Transact):
             for operation in (*call.then, *call.otherwise):
-                keys += _operation_keys(operation)
+                keys += self._operation_keys(operation)
         elif isinstance(call, Open) and call.create:
-            keys += _operation_keys(Create(call.path, sequential=call.sequential))
+            keys += self._operation_keys(Create(call.path, sequential=call.sequential))
         elif isinstance(call, Delete | Close):
             keys += _removal_keys(self.handles[call.handle][0])
         elif isinstance(call, SetContents | SetAcl | SetAttributes):
             keys.append(CacheKey(self.handles[call.handle][0], CacheKind.NODE))
         return keys
+
+    def _operation_keys(self, operation: Operation) -> list[CacheKey]:
+        if isinstance(operation, Create):
+            keys = [] if operation.sequential else [CacheKey(operation.path, CacheKind.NODE)]
+            above = parent_of(operation.path)
+            keys += [CacheKey(above, CacheKind.CHILDREN), CacheKey(above, CacheKind.NODE)]
+            return keys[:-1] if _is_directory(self.cache.get(keys[-1])) else keys
+        if isinstance(operation, Remove):
+            return _removal_keys(operation.path)
+        if isinstance(operation, Write | WriteAcl | WriteAttributes):
+            return [CacheKey(operation.path, CacheKind.NODE)]
+        return []
 
     # ----------------------------------------------------------------------------------------------------- hearing
 
@@ -365,21 +377,13 @@ def _applied(machine: Machine, key: CacheKey, cached: Value) -> Value:
     """What the applied state says, in as much detail as `cached`."""
     if key.kind is CacheKind.CHILDREN:
         return tuple(entry.name for entry in machine.children(key.path, "", 0)[0])
-    node = machine.node(key.path)
-    if node is None:
+    if (node := machine.node(key.path)) is None:
         return (None, None)
     return (node.stat, None if cached[1:] == (None,) else node.contents)
 
 
-def _operation_keys(operation: Operation) -> list[CacheKey]:
-    if isinstance(operation, Create):
-        keys = [CacheKey(parent_of(operation.path), CacheKind.CHILDREN)]
-        return keys if operation.sequential else [CacheKey(operation.path, CacheKind.NODE), *keys]
-    if isinstance(operation, Remove):
-        return _removal_keys(operation.path)
-    if isinstance(operation, Write | WriteAcl | WriteAttributes):
-        return [CacheKey(operation.path, CacheKind.NODE)]
-    return []
+def _is_directory(value: Value | None) -> bool:
+    return value is not None and isinstance(value[0], Stat) and value[0].kind is NodeKind.DIRECTORY
 
 
 def _removal_keys(path: str) -> list[CacheKey]:
