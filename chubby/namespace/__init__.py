@@ -70,7 +70,7 @@ Numbers
 Invariants between commands
 ===========================
 
-1. The root and `/acl` are there; every node's parent is there.
+1. The root and `/acl` are there; every node's parent is there, and is a directory.
 2. An ephemeral has a member in its open-set, or a child.
 3. A lock is held exclusively by one owner or shared by any number; nobody waits who could be granted; no owner has two
    places; no holder, waiter or member of an open-set belongs to a session that is no more.

@@ -2,8 +2,9 @@
 
 All or nothing without undoing anything: operations read and write a draft, later ones see earlier ones, and the tree is
 touched only when the whole branch has succeeded (`State.commit`). A draft that is thrown away leaves no trace, not even
-in the order of rows. Besides the tree it keeps the rules that hang on it: quotas, numbers of instances, open-sets, and
-that an ephemeral with an empty open-set and no children goes, and its parent after it, if that is such a one.
+in the order of rows. Besides the tree it keeps the rules that hang on it: quotas, numbers of instances, open-sets, that
+a node that gets a child is a directory, and that an ephemeral with an empty open-set and no children goes, and its
+parent after it, if that is such a one.
 
 `steps` says what to do to the tree, `changes` what to tell the world; both in the order in which it happened.
 """
@@ -15,13 +16,13 @@ import msgspec
 from chubby import paths
 from chubby.errors import NoNode, QuotaExceeded
 from chubby.namespace.commands import Limits
-from chubby.namespace.nodes import Node
+from chubby.namespace.nodes import Node, as_directory
 from chubby.namespace.outcomes import Change
 from chubby.namespace.register import Register
 from chubby.namespace.tree import Tree
 from chubby.namespace.wording import quoted
 from chubby.types.events import EventKind
-from chubby.types.nodes import LockOwner
+from chubby.types.nodes import LockOwner, NodeKind
 
 __all__ = ["Add", "Draft", "Drop", "Enter", "Leave", "Replace", "Step"]
 
@@ -116,10 +117,11 @@ class Draft:
         return self._tree.child_count(path) + self._children.get(path, 0)
 
     def add(self, path: str, node: Node) -> None:
-        """A new node, below a parent that is there. Raises QuotaExceeded."""
+        """A new node, below a parent that is there and a directory from now on. Raises QuotaExceeded."""
         above = paths.parent(path)
+        parent = self.get(above)
         assert self.get(path) is None, "a name has one node"
-        assert self.get(above) is not None, "a node has a parent"
+        assert parent is not None, "a node has a parent"
         limits = self._limits
         _check("nodes in the cell", limits.nodes, len(self._tree.nodes) + self._nodes, 1)
         _check(f"children of {quoted(above)}", limits.children, self.child_count(above), 1)
@@ -133,6 +135,8 @@ class Draft:
             self._unclaimed[path] = None
         self.steps.append(Add(path, node))
         self._note(EventKind.CREATED, path, node, node.stat.content_generation)
+        if parent.stat.kind is not NodeKind.DIRECTORY:
+            self.replace_quietly(above, as_directory(parent))
 
     def replace(self, path: str, before: Node, node: Node, kind: EventKind, generation: int) -> None:
         """The next value of a node, told as a change of this kind. Raises QuotaExceeded."""
@@ -141,7 +145,7 @@ class Draft:
         self._note(kind, path, node, generation)
 
     def replace_quietly(self, path: str, node: Node) -> None:
-        """The next value of a node, of which clients see nothing."""
+        """The next value of a node, of which nobody is told: it is no change of what the node holds."""
         assert self.require(path).instance == node.instance, "a value follows a value of the same instance"
         self._overlay[path] = node
         self.steps.append(Replace(path, node))

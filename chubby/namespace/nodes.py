@@ -11,6 +11,10 @@ snapshot is a dict copy, why a reader may keep what it was given, and why an ope
 | `lock_generation`    | hold periods of this instance's lock (free → held)    | 0, it was never held          |
 | `lock_token`         | nothing: the token of the current or last hold period | 0                             |
 | `sequence`           | sequential children ever made below this instance     | 0                             |
+
+`kind` forbids nothing, but it can be relied upon in one way: a node that got a child is a directory from then on, also
+when its children have gone. So whoever has to show a node as one or the other, a mount for instance, needs nothing but
+its metadata. It never changes back, and changes neither a generation nor `modified`: nothing the node holds is another.
 """
 
 from __future__ import annotations
@@ -24,13 +28,14 @@ import msgspec
 from chubby.errors import BadArgument, TooLarge
 from chubby.types.identity import Revision, Token
 from chubby.types.limits import ATTRIBUTES_LIMIT
-from chubby.types.nodes import AclNames, Stat
+from chubby.types.nodes import AclNames, NodeKind, Stat
 from chubby.types.transaction import Create
 
 __all__ = [
     "NO_ATTRIBUTES",
     "Attributes",
     "Node",
+    "as_directory",
     "attributes_size",
     "checksum_of",
     "digested",
@@ -129,6 +134,11 @@ def with_attributes(node: Node, attributes: Attributes, revision: Revision, time
     """The value after its attribute map became `attributes`."""
     stat = msgspec.structs.replace(node.stat, attributes=attributes, modified=revision, modified_ms=time_ms)
     return msgspec.structs.replace(node, stat=stat)
+
+
+def as_directory(node: Node) -> Node:
+    """The value after it got a child. Clients see it in listings and mounts; generations, revisions and times stay."""
+    return msgspec.structs.replace(node, stat=msgspec.structs.replace(node.stat, kind=NodeKind.DIRECTORY))
 
 
 def with_sequence(node: Node, sequence: int) -> Node:

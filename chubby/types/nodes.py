@@ -13,7 +13,10 @@ from chubby.types.time import Duration
 
 
 class NodeKind(enum.IntEnum):
-    """A hint for listings and mounts; any node may hold data and children."""
+    """A hint for listings and mounts; any node may hold data and children.
+
+    A node begins as what its creator said, and is a directory from its first child on, also when the children are gone.
+    """
 
     FILE = 0
     DIRECTORY = 1

@@ -59,7 +59,7 @@ Guard = Exists | Absent | GenerationIs | AclGenerationIs | ContentIs | TokenIs
 
 
 class Create(msgspec.Struct, frozen=True, tag="create"):
-    """Make a node; its parent must exist.
+    """Make a node; its parent must exist, and is a directory from then on.
 
     `sequential` appends the parent's sequence counter, ten digits, to the name. `acl` None inherits the parent's names.
     An ephemeral node is deleted when no session has it open and it has no children. `may_exist` makes an existing

@@ -10,7 +10,7 @@ import pytest
 from chubby import paths
 from chubby.namespace.machine import Machine
 from chubby.types.limits import REPLY_TABLE_LIMIT
-from chubby.types.nodes import LockInfo, LockMode
+from chubby.types.nodes import LockInfo, LockMode, NodeKind
 from tests.namespace.test_twin import Pair
 
 
@@ -26,7 +26,7 @@ def check(machine: Machine) -> None:
 
 
 def check_tree(machine: Machine) -> None:
-    """1 and 2: nobody floats, nothing abandoned stays; instances are unique and below the counter."""
+    """1 and 2: nobody floats, what has children is a directory, nothing abandoned stays; instances are unique."""
     nodes = machine._state.tree.nodes.rows
     assert {"/", "/acl"} <= set(nodes)
     instances = [node.instance for node in nodes.values()]
@@ -37,6 +37,7 @@ def check_tree(machine: Machine) -> None:
         assert path == "/" or paths.parent(path) in seen, "parents come first, also in the order of rows"
         seen.add(path)
         has_children = bool(machine.children(path, "", 1)[0])
+        assert not has_children or node.stat.kind is NodeKind.DIRECTORY
         assert not node.ephemeral or has_children or machine.open_count(path) > 0
 
 

@@ -9,7 +9,7 @@ from chubby.errors import BadPath, ErrorCode, Failure
 from chubby.namespace.commands import MachineOperation, OpenCreated, OpenExisting, Transaction
 from chubby.namespace.outcomes import Change, Reply, Transacted
 from chubby.types.events import EventKind
-from chubby.types.nodes import AclNames
+from chubby.types.nodes import AclNames, NodeKind
 from chubby.types.transaction import (
     Absent,
     AclGenerationIs,
@@ -175,6 +175,7 @@ def create_node(world: World, create: Create) -> OperationResult:
         raise Refused(ErrorCode.QUOTA_EXCEEDED)
     world.instance += 1
     world.nodes[path] = node
+    parent.kind = NodeKind.DIRECTORY
     world.fresh.append(node.instance)
     world.told.append(Change(now, EventKind.CREATED, path, node.instance, 1))
     return OperationResult(path, node.stat(), created=True)
