@@ -159,6 +159,11 @@ class Machine:
         return len(self._state.tree.nodes)
 
     @property
+    def content_bytes(self) -> int:
+        """Bytes of contents and attributes of all nodes: what `Limits.total_bytes` bounds."""
+        return self._state.tree.total_bytes
+
+    @property
     def session_count(self) -> int:
         """Live sessions."""
         return len(self._state.sessions.table)

@@ -65,12 +65,14 @@ def test_the_quota_of_bytes(cell: Cell) -> None:
     cell.create(1, "/a", b"12345")
     cell.transact(1, WriteAttributes("/a", {"k": b"v"}))
     cell.create(1, "/b", b"123")
+    assert cell.machine.content_bytes == 10
     for operation in (Create("/c", b"x"), Write("/b", b"1234"), WriteAttributes("/a", {"l": b"1"})):
         outcome = cell.transact(1, operation)
         assert code_of(outcome) is ErrorCode.QUOTA_EXCEEDED
         assert "bytes of the cell is 10" in message_of(outcome)
     cell.create(1, "/empty")
     cell.write(1, "/a", b"1234")
+    assert cell.machine.content_bytes == 9
     cell.write(1, "/b", b"1234")
     cell.remove(1, "/b")
     cell.create(1, "/c", b"1234")

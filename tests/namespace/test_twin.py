@@ -51,6 +51,7 @@ class Pair:
     def _compare_reading(self) -> None:
         machine, twin = self.machine, self.twin
         assert machine.node_count == len(twin.nodes)
+        assert machine.content_bytes == twin.bytes_used()
         assert machine.session_count == len(twin.sessions)
         assert list(machine.session_ids()) == sorted(twin.sessions)
         for path, node in twin.nodes.items():

@@ -6,13 +6,24 @@ import msgspec
 import pytest
 
 from chubby.errors import ErrorCode, Failure
-from chubby.namespace.commands import SetVersion
+from chubby.namespace.commands import Limits, SetVersion
 from chubby.namespace.nodes import Node, with_contents
 from chubby.namespace.register import MACHINE_VERSION
 from chubby.namespace.table import Table
 from chubby.paxos import peer
 from chubby.replica.step import Halt
-from chubby.types.calls import ChangeMembers, CreateMode, MemberAction, Mode, Open, SetContents, StepDown
+from chubby.types.calls import (
+    ChangeMembers,
+    CreateMode,
+    Delete,
+    MemberAction,
+    Mode,
+    Open,
+    SetAttributes,
+    SetContents,
+    StepDown,
+)
+from chubby.types.limits import CONTENT_LIMIT, NODES_QUOTA, TOTAL_BYTES_QUOTA
 from chubby.types.results import Done, Opened, StatResult
 from chubby.types.time import SECOND
 from tests.replica.lab import Lab
@@ -96,6 +107,45 @@ def test_all_machines_come_to_the_same_state() -> None:
         if host.replica is not None and host.replica.machine is not None
     }
     assert len(states) == 1
+
+
+def usage(host: ReplicaHost) -> tuple[int, int, Limits]:
+    """Nodes, bytes and limits as this replica's machine knows them."""
+    assert host.replica is not None and host.replica.machine is not None
+    machine = host.replica.machine
+    return machine.node_count, machine.content_bytes, machine.limits
+
+
+def test_every_replica_knows_what_the_cell_holds_and_may_hold() -> None:
+    """DESIGN §4: bytes follow writes, shrinking and deletion alike everywhere, through a restart from a snapshot too;
+    the limits are those in the log, whatever the replica's own file says.
+    """
+    lab = Lab()
+    lab.start()
+    client = lab.client()
+    nodes, size, limits = usage(lab.wait_master())
+    assert (limits.nodes, limits.total_bytes, limits.content) == (NODES_QUOTA, TOTAL_BYTES_QUOTA, CONTENT_LIMIT)
+
+    def agreed(more: int, larger: int) -> None:
+        lab.until(lambda: {usage(host) for host in lab.hosts.values()} == {(nodes + more, size + larger, limits)})
+
+    write(lab, client, 1, "/a", b"x" * 1_000)
+    write(lab, client, 2, "/b", b"y" * 10)
+    assert isinstance(lab.ask(client, SetAttributes(2, {"key": b"value"})), StatResult)
+    agreed(2, 1_018)
+    write(lab, client, 1, "/a", b"x")
+    agreed(2, 19)
+    assert isinstance(lab.ask(client, Delete(2)), Done)
+    agreed(1, 1)
+    for _ in range(40):
+        write(lab, client, 1, "/a", b"z" * 2_000)
+    host = next(each for each in lab.hosts.values() if each is not lab.wait_master())
+    lab.until(lambda: host.replica is not None and host.replica.snapshot_slot > 0)
+    host.crash()
+    other = msgspec.structs.replace(host.config.limits, nodes=5, total_bytes=6, content=7)
+    host.config = msgspec.structs.replace(host.config, limits=other)
+    host.start()
+    agreed(1, 2_000)
 
 
 def test_a_grown_log_orders_a_snapshot_and_a_restart_needs_only_what_came_after() -> None:
