@@ -82,6 +82,7 @@ def status_of(node: Node) -> CellStatus:
     replica = node.replica
     paxos = replica.peer_status(now)
     machine = replica.machine
+    limits = machine.limits if machine is not None else None
     location = node.compass.location
     return CellStatus(
         cell=node.config.name,
@@ -104,6 +105,10 @@ def status_of(node: Node) -> CellStatus:
         replicas=tuple(_replicas(node, paxos, now)),
         warnings=tuple(_warnings(node, paxos)),
         resident_bytes=_resident_bytes(),
+        content_bytes=machine.content_bytes if machine is not None else 0,
+        nodes_quota=limits.nodes if limits is not None else 0,
+        bytes_quota=limits.total_bytes if limits is not None else 0,
+        content_limit=limits.content if limits is not None else 0,
     )
 
 

@@ -43,6 +43,12 @@ class CellStatus(msgspec.Struct, frozen=True):
 
     `margin` is how many more voters may fail now before the cell stops; negative: it has stopped. Only the master
     knows it (else None).
+
+    What the cell holds against its quotas (DESIGN §4) is told from the state that the answering replica applied:
+    `content_bytes` are contents and attributes of all nodes, as `bytes_quota` counts them. The quotas and
+    `content_limit`, the most bytes in one node's content, are those in the log, which decide, whatever a file says. A
+    quota of 0 means none. A `content_limit` of 0 means that none of the four is known: the replica has no state yet,
+    or is of a release that does not tell.
     """
 
     cell: str
@@ -65,3 +71,7 @@ class CellStatus(msgspec.Struct, frozen=True):
     replicas: tuple[ReplicaStatus, ...]
     warnings: tuple[str, ...] = ()
     resident_bytes: int = 0
+    content_bytes: int = 0
+    nodes_quota: int = 0
+    bytes_quota: int = 0
+    content_limit: int = 0

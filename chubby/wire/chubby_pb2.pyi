@@ -3183,6 +3183,10 @@ class CellStatus(_message.Message):
     REPLICAS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
+    CONTENT_BYTES_FIELD_NUMBER: _builtins.int
+    NODES_QUOTA_FIELD_NUMBER: _builtins.int
+    BYTES_QUOTA_FIELD_NUMBER: _builtins.int
+    CONTENT_LIMIT_FIELD_NUMBER: _builtins.int
     cell: _builtins.str
     """Name of the cell, as in /ls/<cell>."""
     cell_id: _builtins.int
@@ -3212,6 +3216,14 @@ class CellStatus(_message.Message):
     """Hash of the replicated state, in hexadecimal."""
     resident_bytes: _builtins.int
     """Of the process, bytes; 0: not known."""
+    content_bytes: _builtins.int
+    """Bytes of contents and attributes of all nodes."""
+    nodes_quota: _builtins.int
+    """How many nodes there may be; 0: no quota."""
+    bytes_quota: _builtins.int
+    """How many content_bytes there may be; 0: no quota."""
+    content_limit: _builtins.int
+    """How many bytes one content may have; 0: neither this nor the three before are known."""
     @_builtins.property
     def replicas(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplicaStatus]: ...
     @_builtins.property
@@ -3241,10 +3253,14 @@ class CellStatus(_message.Message):
         replicas: _abc.Iterable[Global___ReplicaStatus] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         resident_bytes: _builtins.int = ...,
+        content_bytes: _builtins.int = ...,
+        nodes_quota: _builtins.int = ...,
+        bytes_quota: _builtins.int = ...,
+        content_limit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_margin", b"_margin", "margin", b"margin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_margin", b"_margin", "applied", b"applied", "cell", b"cell", "cell_id", b"cell_id", "chosen", b"chosen", "digest", b"digest", "epoch", b"epoch", "lease_left", b"lease_left", "locks", b"locks", "margin", b"margin", "master", b"master", "master_address", b"master_address", "nodes", b"nodes", "replica", b"replica", "replicas", b"replicas", "resident_bytes", b"resident_bytes", "revision", b"revision", "sessions", b"sessions", "snapshot", b"snapshot", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_margin", b"_margin", "applied", b"applied", "bytes_quota", b"bytes_quota", "cell", b"cell", "cell_id", b"cell_id", "chosen", b"chosen", "content_bytes", b"content_bytes", "content_limit", b"content_limit", "digest", b"digest", "epoch", b"epoch", "lease_left", b"lease_left", "locks", b"locks", "margin", b"margin", "master", b"master", "master_address", b"master_address", "nodes", b"nodes", "nodes_quota", b"nodes_quota", "replica", b"replica", "replicas", b"replicas", "resident_bytes", b"resident_bytes", "revision", b"revision", "sessions", b"sessions", "snapshot", b"snapshot", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__margin: _TypeAlias = _typing.Literal["margin"]  # noqa: Y015
     _WhichOneofArgType__margin: _TypeAlias = _typing.Literal["_margin", b"_margin"]  # noqa: Y015

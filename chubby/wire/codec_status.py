@@ -55,6 +55,10 @@ def encode_status(status: CellStatus) -> pb.CellStatus:
         replicas=[_encode_replica(replica) for replica in status.replicas],
         warnings=status.warnings,
         resident_bytes=status.resident_bytes,
+        content_bytes=status.content_bytes,
+        nodes_quota=status.nodes_quota,
+        bytes_quota=status.bytes_quota,
+        content_limit=status.content_limit,
     )
 
 
@@ -62,7 +66,8 @@ def decode_status(message: pb.CellStatus) -> CellStatus:
     """The status in `message`; raises BadArgument."""
     naturals("CellStatus", message.cell_id, message.replica, message.master, message.epoch, message.chosen)
     naturals("CellStatus", message.applied, message.snapshot, message.revision, message.sessions, message.nodes)
-    naturals("CellStatus", message.locks, message.resident_bytes)
+    naturals("CellStatus", message.locks, message.resident_bytes, message.content_bytes)
+    naturals("CellStatus", message.nodes_quota, message.bytes_quota, message.content_limit)
     return CellStatus(
         cell=message.cell,
         cell_id=message.cell_id,
@@ -84,6 +89,10 @@ def decode_status(message: pb.CellStatus) -> CellStatus:
         replicas=tuple([_decode_replica(replica) for replica in message.replicas]),
         warnings=tuple(message.warnings),
         resident_bytes=message.resident_bytes,
+        content_bytes=message.content_bytes,
+        nodes_quota=message.nodes_quota,
+        bytes_quota=message.bytes_quota,
+        content_limit=message.content_limit,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+import msgspec
 import pytest
 from google.protobuf import text_format
 
@@ -193,6 +194,7 @@ STATUS_TEXT = """
     }
     replicas { replica: 2 role: "learner" lag: -1 }
     warnings: "one" warnings: "two" resident_bytes: 13
+    content_bytes: 14 nodes_quota: 15 bytes_quota: 16 content_limit: 17
 """
 STATUS = CellStatus(
     cell="local",
@@ -218,6 +220,10 @@ STATUS = CellStatus(
     ),
     warnings=("one", "two"),
     resident_bytes=13,
+    content_bytes=14,
+    nodes_quota=15,
+    bytes_quota=16,
+    content_limit=17,
 )
 
 
@@ -228,7 +234,22 @@ def test_what_a_status_looks_like() -> None:
     assert encode_status(STATUS) == written
 
 
-@pytest.mark.parametrize("field", ["cell_id", "replica", "master", "epoch", "chosen", "applied", "snapshot"])
+def test_a_status_of_a_release_that_tells_no_limits() -> None:
+    """Who knows nothing of the last fields leaves them out: content_limit 0 says that none of the four is known."""
+    written = text_format.Parse(STATUS_TEXT, pb.CellStatus())
+    for field in ("content_bytes", "nodes_quota", "bytes_quota", "content_limit"):
+        written.ClearField(field)
+    unknown = msgspec.structs.replace(STATUS, content_bytes=0, nodes_quota=0, bytes_quota=0, content_limit=0)
+    assert decode_status(pb.CellStatus.FromString(written.SerializeToString())) == unknown
+
+
+NATURALS = [
+    *("cell_id", "replica", "master", "epoch", "chosen", "applied", "snapshot", "revision", "sessions", "nodes"),
+    *("locks", "resident_bytes", "content_bytes", "nodes_quota", "bytes_quota", "content_limit"),
+]
+
+
+@pytest.mark.parametrize("field", NATURALS)
 def test_a_status_with_a_negative_number_is_refused(field: str) -> None:
     """What counts from zero does not arrive below it."""
     written = text_format.Parse(f"{field}: -1", pb.CellStatus())
