@@ -24,7 +24,7 @@ from chubby.cli.status_view import HEADER, NUMBERS, Picture, picture_of
 @json_option
 @connection_options
 def status_command(connection: Connection, as_json: bool) -> int:
-    """Show the replicas, the master, and how many more replicas may fail.
+    """Show the replicas, the master, how many more replicas may fail, and how full the cell is.
 
     Every replica is asked for itself, so this works without a master. The replica marked * is master; `slots` is how
     far its log is chosen, `lag` how many slots it is behind, `heard` how long ago the master heard it.
@@ -52,6 +52,7 @@ def status_command(connection: Connection, as_json: bool) -> int:
 def _show(picture: Picture) -> None:
     click.echo(picture.headline())
     click.echo(picture.figures())
+    click.echo(picture.usage())
     click.echo()
     emit_table(HEADER, picture.rows(), NUMBERS)
     for warning in picture.warnings:

@@ -7,6 +7,7 @@ about itself, and the answer that is furthest in the log knows the members best.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,7 @@ from chubby.types.time import Duration, to_seconds
 
 LEARNER = "learner"
 MEBIBYTE = 1024 * 1024
+_UNITS: Final = ((1 << 30, "GiB"), (MEBIBYTE, "MiB"), (1 << 10, "KiB"))
 
 
 class ReplicaView(msgspec.Struct, frozen=True):
@@ -34,7 +36,9 @@ class ReplicaView(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """The whole cell. `margin_known` says that the master counted the margin; otherwise the answers were counted."""
+    """The whole cell. `margin_known` says that the master counted the margin; otherwise the answers were counted. For
+    the last four, and what 0 means there, see `CellStatus`.
+    """
 
     cell: str
     cell_id: CellId
@@ -50,6 +54,10 @@ class Picture(msgspec.Struct, frozen=True):
     locks: int
     replicas: tuple[ReplicaView, ...]
     warnings: tuple[str, ...]
+    content_bytes: int
+    nodes_quota: int
+    bytes_quota: int
+    content_limit: int
 
     @property
     def serving(self) -> bool:
@@ -62,12 +70,20 @@ class Picture(msgspec.Struct, frozen=True):
         return f"cell {self.cell}: {who}, epoch {self.epoch}; {margin_text(self.margin)}"
 
     def figures(self) -> str:
-        """What the cell holds, in one line."""
-        parts = [f"revision {self.revision}", _count(self.sessions, "session"), _count(self.nodes, "node")]
-        parts.append(_count(self.locks, "lock"))
+        """How far the cell is and who uses it, in one line."""
+        parts = [f"revision {self.revision}", _count(self.sessions, "session"), _count(self.locks, "lock")]
         if self.lease_left:
             parts.append(f"master lease {to_seconds(self.lease_left):.1f} s left")
         return ", ".join(parts)
+
+    def usage(self) -> str:
+        """What the cell holds, and how much it may, in one line."""
+        nodes, size = f"nodes {self.nodes:,}", size_text(self.content_bytes)
+        if self.nodes_quota:
+            nodes += f" of {self.nodes_quota:,}"
+        if self.bytes_quota:
+            size += f" of {size_text(self.bytes_quota)}"
+        return f"{nodes}; {size}" if self.content_limit else nodes
 
     def rows(self) -> list[list[str]]:
         """One line for each replica; see `HEADER`."""
@@ -99,6 +115,10 @@ class Picture(msgspec.Struct, frozen=True):
             "revision": self.revision,
             "sessions": self.sessions,
             "nodes": self.nodes,
+            "nodes_quota": self.nodes_quota or None,
+            "content_bytes": self.content_bytes if self.content_limit else None,
+            "bytes_quota": self.bytes_quota or None,
+            "content_limit": self.content_limit or None,
             "locks": self.locks,
             "replicas": [_replica_json(view) for view in self.replicas],
             "warnings": self.warnings,
@@ -141,6 +161,10 @@ def picture_of(answers: Mapping[str, CellStatus], errors: Mapping[str, str]) -> 
         locks=furthest.locks,
         replicas=tuple(views),
         warnings=tuple(_warnings(answers, cell_id, own, newest, views)),
+        content_bytes=furthest.content_bytes,
+        nodes_quota=furthest.nodes_quota,
+        bytes_quota=furthest.bytes_quota,
+        content_limit=furthest.content_limit,
     )
 
 
@@ -149,6 +173,15 @@ def margin_text(margin: int) -> str:
     if margin < 0:
         return f"no quorum, {_count(-margin, 'replica')} short"
     return "no further replica may fail" if margin == 0 else f"{_count(margin, 'more replica')} may fail"
+
+
+def size_text(size: int) -> str:
+    """`size` in bytes (not negative) for people: in the largest unit that it reaches, to a tenth, rounded down, so that
+    what is not yet full does not look full.
+    """
+    unit, name = next(((unit, name) for unit, name in _UNITS if size >= unit), (1, "B"))
+    whole, rest = divmod(size, unit)
+    return f"{whole:,}.{rest * 10 // unit} {name}" if rest else f"{whole:,} {name}"
 
 
 def _views(

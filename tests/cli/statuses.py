@@ -61,6 +61,10 @@ def status(
         replicas=tuple(member(number, role(number), chosen) for number in known),
         warnings=warnings,
         resident_bytes=50 << 20,
+        content_bytes=12_900_000,
+        nodes_quota=1_000_000,
+        bytes_quota=1 << 30,
+        content_limit=256 << 10,
     )
 
 

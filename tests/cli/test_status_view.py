@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chubby.cli import exits
 from chubby.cli import status as status_module
-from chubby.cli.status_view import Picture, margin_text, picture_of
+from chubby.cli.status_view import Picture, margin_text, picture_of, size_text
 from chubby.types.status import CellStatus
 from tests.cli.conftest import Typed
 from tests.cli.statuses import address, answers, status
@@ -30,7 +30,8 @@ def test_a_healthy_cell() -> None:
     assert (found.master, found.epoch, found.margin, found.margin_known) == (1, 9, 2, True)
     assert found.serving and found.warnings == ()
     assert found.headline() == "cell local: master is replica 1 at 10.0.0.1:7201, epoch 9; 2 more replicas may fail"
-    assert found.figures() == "revision 12, 3 sessions, 4 nodes, 1 lock, master lease 1.0 s left"
+    assert found.figures() == "revision 12, 3 sessions, 1 lock, master lease 1.0 s left"
+    assert found.usage() == "nodes 4 of 1,000,000; 12.3 MiB of 1 GiB"
     assert [row[0] for row in found.rows()] == ["1*", "2", "3", "4", "5"]
 
 
@@ -100,6 +101,61 @@ def test_a_replica_that_has_no_state_yet() -> None:
     assert found.replicas[-1].role == "joining" and found.replicas[-1].answers
 
 
+@pytest.mark.parametrize(
+    ("held", "text"),
+    [
+        ({"nodes": 1_234}, "nodes 1,234 of 1,000,000; 12.3 MiB of 1 GiB"),
+        ({"nodes_quota": 0}, "nodes 4; 12.3 MiB of 1 GiB"),
+        ({"bytes_quota": 0}, "nodes 4 of 1,000,000; 12.3 MiB"),
+        ({"nodes_quota": 0, "bytes_quota": 0, "content_bytes": 0}, "nodes 4; 0 B"),
+        ({"bytes_quota": 1_000, "content_bytes": 1_024}, "nodes 4 of 1,000,000; 1 KiB of 1,000 B"),
+        ({"nodes_quota": 0, "bytes_quota": 0, "content_bytes": 0, "content_limit": 0}, "nodes 4"),
+    ],
+)
+def test_how_full_the_cell_is(held: dict[str, int], text: str) -> None:
+    """DESIGN §4: against each quota there is; and of what a release does not tell, nothing is made up."""
+    assert picture(msgspec.structs.replace(status(1), **held)).usage() == text
+
+
+def test_limits_for_programs() -> None:
+    """Whole numbers of bytes and nodes; null where there is no quota, or where the replica does not tell."""
+
+    def limits(**changed: int) -> list[object]:
+        shape = picture(msgspec.structs.replace(status(1), **changed)).json()
+        return [shape[name] for name in ("nodes", "nodes_quota", "content_bytes", "bytes_quota", "content_limit")]
+
+    assert limits() == [4, 1_000_000, 12_900_000, 1 << 30, 256 << 10]
+    assert limits(nodes_quota=0, bytes_quota=0, content_bytes=0) == [4, None, 0, None, 256 << 10]
+    assert limits(nodes_quota=0, bytes_quota=0, content_bytes=0, content_limit=0) == [4, None, None, None, None]
+
+
+def test_usage_is_of_the_furthest() -> None:
+    """All its figures are of one replica's state: the master's, and without one that of the furthest in the log."""
+    behind = msgspec.structs.replace(status(2, master=0, chosen=90), nodes=3, content_bytes=1, nodes_quota=7)
+    assert picture(behind, status(3, master=0)).usage() == "nodes 4 of 1,000,000; 12.3 MiB of 1 GiB"
+    assert picture(behind).usage() == "nodes 3 of 7; 1 B of 1 GiB"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1,023 B"),
+        (1024, "1 KiB"),
+        (1025, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        ((1 << 20) - 1, "1,023.9 KiB"),
+        (1 << 20, "1 MiB"),
+        ((1 << 30) - 1, "1,023.9 MiB"),
+        (1 << 30, "1 GiB"),
+        (5 << 40, "5,120 GiB"),
+    ],
+)
+def test_sizes_in_words(size: int, text: str) -> None:
+    """Exact sizes without a fraction; others never look larger than they are."""
+    assert size_text(size) == text
+
+
 @given(
     st.lists(
         st.builds(
@@ -157,7 +213,8 @@ def test_the_command(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     ask_with(monkeypatch, status(1, margin=2), *(status(number) for number in (2, 3, 4, 5)))
     result = typed("status", "--address", address(1))
     assert result.exit_code == exits.OK
-    assert len(result.output.splitlines()) == 3 + 1 + 5
+    assert len(result.output.splitlines()) == 4 + 1 + 5
+    assert result.output.splitlines()[2] == "nodes 4 of 1,000,000; 12.3 MiB of 1 GiB"
     shape = json.loads(typed("status", "--json", "--address", address(1)).output)
     assert (shape["master"], shape["margin"], shape["serving"]) == (1, 2, True)
     assert [each["replica"] for each in shape["replicas"]] == [1, 2, 3, 4, 5]
