@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from fuse_mount.filesystem import FileSystem
+from fuse_mount.kernel import Mounted
 from fuse_mount.wake import Wake
 
 log = logging.getLogger(__name__)
@@ -35,27 +36,20 @@ GIVE_UP_LIMIT: Final = 1.0
 """The same, if it is not mounted yet."""
 
 
-class Mount(Protocol):
-    """A mount that is served."""
-
-    def unmount(self) -> None:
-        """From any thread: let `serve` return within a second."""
-
-
 class Files(FileSystem, Protocol):
     """A file system with a life of its own."""
 
     def start(self) -> None:
         """Reach what it shows. Raises ChubbyError."""
 
-    def attach(self, mount: Mount) -> None:
+    def attach(self, mount: Mounted) -> None:
         """It is mounted."""
 
     def close(self) -> None:
         """It is not mounted any more, or never was."""
 
 
-Serve = Callable[[Callable[[Mount], None]], None]
+Serve = Callable[[Callable[[Mounted], None]], None]
 """Mounts, calls its argument when that is done, and returns when it is unmounted."""
 
 
@@ -130,7 +124,7 @@ class Daemon:
         self._tell = tell
         self._starter = starter
         self._wake = Wake()
-        self._mount: Mount | None = None
+        self._mount: Mounted | None = None
         self._error: BaseException | None = None
         self._unwanted = threading.Event()
         self._number = 0
@@ -207,7 +201,7 @@ class Daemon:
         finally:
             self._wake.tell(Happening.FINISHED)
 
-    def _mounted(self, mount: Mount) -> None:
+    def _mounted(self, mount: Mounted) -> None:
         self._files.attach(mount)
         self._mount = mount
         self._wake.tell(Happening.MOUNTED)

@@ -19,7 +19,7 @@ DEFAULT_TIMEOUT = 15.0
 """Seconds."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class Locator(msgspec.Struct, frozen=True):
     """Where a cell is found, for a process that works in another directory than whoever named it.
 
     `config`, an absolute name, and `addresses` are what the user gave; `directory` is where the user was.
@@ -42,13 +42,13 @@ class Order(msgspec.Struct, frozen=True):
     """What is to be mounted, and how.
 
     `directory` is one that `mount_table.resolve` gave; `source` is what the table of mounts shall show beside it.
-    `every`: all configured cells, and not the one of `place`. `kernel`: options of mount(8) that mean no file system in
+    `every`: all configured cells, not the one of `locator`. `kernel`: options of mount(8) that mean no file system in
     particular, as `noexec`. `timeout`: seconds to reach the cell in. `log`: a file's absolute name.
     """
 
     directory: str
     source: str
-    place: Place
+    locator: Locator
     every: bool = False
     read_only: bool = False
     allow_other: bool = False
@@ -97,19 +97,19 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Connector:
-    """Opens sessions with the cell of a place, which is looked up anew each time: replicas come and go.
+    """Opens sessions with the cell of a locator, which is looked up anew each time: replicas come and go.
 
     A configuration that has become unreadable meanwhile does not count: then what was known last does.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, locator: Locator) -> None:
         """Raises ConfigError."""
-        self._place = place
-        self._known = place.find()
+        self._locator = locator
+        self._known = locator.find()
 
     def __call__(self, drop: Drop, timeout: float) -> chubby.Session:
         """A session whose invalidations go to `drop`, within `timeout` seconds. Raises ChubbyError."""
         with contextlib.suppress(ConfigError):
-            self._known = self._place.find()
-        cell = paths.full_name(self._place.cell, paths.ROOT)
+            self._known = self._locator.find()
+        cell = paths.full_name(self._locator.cell, paths.ROOT)
         return chubby.connect(cell, addresses=self._known.addresses, timeout=timeout, dependant=drop)

@@ -111,8 +111,8 @@ def _ask_helper(mount: MountPoint, lazy: bool) -> None:
 
 
 def _busy(mount: MountPoint) -> MountError:
-    users = users_of(mount.directory)
+    users = [user for user in users_of(mount.directory) if user.process != os.getpid()]
     others = f" and {len(users) - SHOWN} more" if len(users) > SHOWN else ""
     who = ", ".join(str(user) for user in users[:SHOWN]) + others if users else "a process that this user may not see"
     remedy = "end that first, or unmount it with --lazy: out of sight now, ended when its last user has"
-    return MountError(Trouble.BUSY, f"{mount.directory} is busy: {who} uses it; {remedy}")
+    return MountError(Trouble.BUSY, f"{mount.directory} is in use by {who}: {remedy}")

@@ -1,6 +1,6 @@
 """Who keeps a mount busy, and who serves it: read from /proc, as far as this user may look.
 
-A process that serves a mount bears its device in its name (`chubby 0:39` in `ps -e` and `top`): so it is found by
+A process that serves a mount bears its device in its name (`chubby 39` in `ps -e` and `top`): so it is found by
 whoever has the mount before them, on every kernel, and no file has to be kept, or to be cleared away after a crash.
 """
 
@@ -60,7 +60,8 @@ def wait_for_end(descriptor: int, patience: float) -> bool:
 
 
 def _served(device: str) -> str:
-    return f"chubby {device}"
+    """The major number is always 0; with it a name could exceed the 15 characters that the kernel keeps."""
+    return f"chubby {device.rpartition(':')[2]}"
 
 
 def _processes(proc: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from chubby.cli.cell_view import News
 from chubby.cli.launch import PYTHON
 from chubby.config import CellConfig
 from fuse_mount import mount_table
-from fuse_mount.orders import Order, Place
+from fuse_mount.orders import Locator, Order
 from fuse_mount.starting import PROGRAM, answer_in, check_directory, text_of
 from fuse_mount.troubles import MountError
 from fuse_mount.unmounting import take_away
@@ -66,8 +66,8 @@ class CellMount:
         return check_directory(name)
 
     async def _serve(self, name: str) -> None:
-        place = Place(config=self._config.source)
-        order = Order(name, self._config.name, place, timeout=REACH_LIMIT, log=str(self._log))
+        locator = Locator(config=str(Path(self._config.source).absolute()))
+        order = Order(name, self._config.name, locator, timeout=REACH_LIMIT, log=str(self._log))
         self._process = process = await asyncio.create_subprocess_exec(
             *(*PYTHON, str(Path(launch.__file__)), str(os.getpid()), *PROGRAM, text_of(order)),
             stdin=asyncio.subprocess.DEVNULL,

@@ -13,7 +13,7 @@ from chubby.cli.mount_options import EVERY
 from chubby.cli.options import Connection, connection_options
 from chubby.cli.output import complain, note
 from chubby.cli.program import examples
-from fuse_mount.orders import Order, Place
+from fuse_mount.orders import Locator, Order
 from fuse_mount.process import run_in_foreground
 from fuse_mount.starting import check_directory, start
 from fuse_mount.troubles import MountError, Trouble
@@ -79,7 +79,7 @@ def mount_command(
         order = Order(
             directory=check_directory(directory, nonempty),
             source=EVERY if every else source_of(connection),
-            place=place_of(connection, every),
+            locator=locator_of(connection, every),
             every=every,
             read_only=read_only,
             allow_other=allow_other,
@@ -132,12 +132,12 @@ def carry_out(order: Order, foreground: bool = False) -> None:
         start(order)
 
 
-def place_of(connection: Connection, every: bool = False) -> Place:
+def locator_of(connection: Connection, every: bool = False) -> Locator:
     """Where the cell is, for another process. Raises ConfigError if it is nowhere, unless it is about every cell."""
     if not every:
         connection.find()
     config = str(connection.config.absolute()) if connection.config is not None else None
-    return Place(connection.cell or paths.LOCAL_CELL, config, connection.addresses, str(Path.cwd()))
+    return Locator(connection.cell or paths.LOCAL_CELL, config, connection.addresses, str(Path.cwd()))
 
 
 def source_of(connection: Connection) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from chubby.cli.mount import carry_out, place_of, writable
+from chubby.cli.mount import carry_out, locator_of, writable
 from chubby.cli.mount_options import Misused, Wanted, parse
 from chubby.errors import ChubbyError
 from fuse_mount.orders import Order
@@ -60,7 +60,7 @@ def _mount(wanted: Wanted, program: str) -> None:
     order = Order(
         directory=check_directory(wanted.directory, wanted.nonempty),
         source=wanted.source,
-        place=place_of(wanted.connection, wanted.every),
+        locator=locator_of(wanted.connection, wanted.every),
         every=wanted.every,
         read_only=wanted.read_only,
         allow_other=wanted.allow_other,

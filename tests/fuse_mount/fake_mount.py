@@ -14,11 +14,19 @@ from typing import cast
 import msgspec
 
 from chubby.errors import NoQuorum
-from fuse_mount.daemon import Files, Mount, Serve
+from fuse_mount import binding
+from fuse_mount.daemon import Files, Serve
+from fuse_mount.filesystem import Caller
+from fuse_mount.kernel import Mounted
 from fuse_mount.orders import Order
-from fuse_mount.process import run_detached
+from fuse_mount.process import Make, run_detached
 from fuse_mount.troubles import MountError, Trouble
+from tests.fuse_mount.memory import MemoryFiles
 
+MOUNTED = "mounted"
+"""The behaviour that mounts something for real."""
+AUTO = "auto_unmount"
+"""In the `kernel` options of an order: have it unmounted when its process is killed."""
 PATIENCE = 60.0
 """Seconds after which what was to come has failed to."""
 
@@ -56,7 +64,7 @@ class FakeMount:
         self.noted.append("start")
         self._start()
 
-    def attach(self, mount: Mount) -> None:
+    def attach(self, mount: Mounted) -> None:
         """See `Files`."""
         assert mount is self
         self.noted.append("attach")
@@ -66,15 +74,19 @@ class FakeMount:
         self.noted.append("close")
         self._close()
 
-    def serve(self, mounted: Callable[[Mount], None]) -> None:
+    def serve(self, mounted: Callable[[Mounted], None]) -> None:
         """See `Serve`: until `unmount`, or until `gone` is set as if by umount(8)."""
         self.noted.append("mount")
         mounted(self)
         self._served()
         assert self.gone.wait(PATIENCE)
 
+    def invalidate(self, path: str) -> bool:
+        """See `Mounted`."""
+        return False
+
     def unmount(self) -> None:
-        """See `Mount`."""
+        """See `Mounted`."""
         self.noted.append("unmount")
         self._unmount()
         self.gone.set()
@@ -111,10 +123,40 @@ STARTS = {"good": nothing, "unreachable": fail, "unable": refuse, "mistaken": st
 """What befalls it at its start, by the name of a behaviour."""
 
 
-def make(behaviour: str) -> Callable[[Order], tuple[Files, Serve]]:
-    """What `process` needs to carry out an order."""
-    fake = FakeMount(start=STARTS[behaviour])
-    return lambda order: (fake.files, fake.serve)
+class MountedMemory(MemoryFiles):
+    """Files in memory with a life of their own."""
+
+    def start(self) -> None:
+        """Nothing to reach."""
+
+    def attach(self, mount: Mounted) -> None:
+        """Nothing to invalidate."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def make(behaviour: str) -> Make:
+    """What `process` needs to carry out an order: without FUSE; or `mounted`, with files in memory."""
+
+    def fake(order: Order) -> tuple[Files, Serve]:
+        made = FakeMount(start=STARTS[behaviour])
+        return made.files, made.serve
+
+    def real(order: Order) -> tuple[Files, Serve]:
+        files = MountedMemory()
+        hello = files.create("/hello", os.O_WRONLY, 0o644, Caller(os.getuid(), os.getgid(), os.getpid())).file
+        files.write(hello, b"hello", 0)
+        files.release(hello)
+        options = binding.MountOptions(order.source, order.read_only, order.allow_other, AUTO in order.kernel)
+        return files, lambda mounted: binding.serve(files, order.directory, options, mounted)
+
+    return real if behaviour == MOUNTED else fake
+
+
+def program(behaviour: str) -> tuple[str, ...]:
+    """What carries out orders in this way, for `starting.start`."""
+    return (sys.executable, "-m", "tests.fuse_mount.fake_mount", behaviour)
 
 
 if __name__ == "__main__":

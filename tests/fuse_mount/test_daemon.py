@@ -13,6 +13,7 @@ import pytest
 from chubby.errors import NoQuorum
 from fuse_mount import daemon
 from fuse_mount.daemon import TABLE, Act, Daemon, Happening, Left, Phase
+from fuse_mount.kernel import Mounted
 from fuse_mount.wake import ENDING_SIGNALS
 from tests.fuse_mount.fake_mount import PATIENCE, FakeMount, fail, nothing
 
@@ -143,7 +144,7 @@ def test_a_signal_that_comes_while_it_is_being_mounted() -> None:
     """Between the start and the mount: unmounted as soon as it is mounted, and nobody is told that it was."""
     fake = FakeMount()
 
-    def serve(mounted: Callable[[daemon.Mount], None]) -> None:
+    def serve(mounted: Callable[[Mounted], None]) -> None:
         strike(signal.SIGTERM)()
         waits_for(life, Phase.ENDING)
         fake.serve(mounted)
