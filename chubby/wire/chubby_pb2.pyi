@@ -242,7 +242,8 @@ class _NodeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeKind.Val
 class NodeKind(_NodeKind, metaclass=_NodeKindEnumTypeWrapper):
     """--------------------------------------------------------------------------------------------------------------- nodes
 
-    A hint for listings and mounts: any node may hold data and children.
+    A hint for listings and mounts: any node may hold data and children. A node begins as what its creator said, and is a
+    directory from its first child on, also when the children are gone.
     """
 
 NODE_KIND_FILE: NodeKind.ValueType  # 0
