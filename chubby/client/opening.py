@@ -40,7 +40,7 @@ class OpenOptions(TypedDict, total=False):
     | `ephemeral`  | False        | deleted once no session has it open and it has no children                       |
     | `sequential` | False        | the parent's sequence counter, ten digits, is appended to the name               |
     | `contents`   | empty        | its first content                                                                |
-    | `kind`       | FILE         | a hint for listings and mounts                                                   |
+    | `kind`       | FILE         | a hint for listings and mounts; with its first child it becomes DIRECTORY        |
     | `acl`        | the parent's | the names of its access-control lists                                            |
     | `attributes` | none         | its first attributes                                                             |
     """

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from chubby.client.cache import Cache
+from chubby.client.cache_rules import drop_before
+from chubby.types.calls import CreateMode, Open
 from chubby.types.nodes import ANYONE, AclNames, DirEntry, NodeKind, Stat
 from chubby.types.stream import CacheKey, CacheKind
 from chubby.types.time import SECOND
@@ -20,10 +22,10 @@ NODE, CHILDREN = CacheKind.NODE, CacheKind.CHILDREN
 LIVE = 100 * SECOND
 
 
-def stat(instance: int = 1, generation: int = 1, length: int = 0) -> Stat:
+def stat(instance: int = 1, generation: int = 1, length: int = 0, kind: NodeKind = NodeKind.FILE) -> Stat:
     """Metadata that differs where the test cares."""
     acl = AclNames(ANYONE, ANYONE, ANYONE)
-    return Stat(NodeKind.FILE, False, instance, generation, 1, 0, length, 1, 1, 0, 0, acl)
+    return Stat(kind, False, instance, generation, 1, 0, length, 1, 1, 0, 0, acl)
 
 
 def live_cache(limit: int = 1 << 20) -> Cache:
@@ -46,7 +48,8 @@ class DumbTwin(RuleBasedStateMachine):
         self.cache = Cache()
         self.now = 10
         self.number = 0
-        self.truth: dict[str, bytes | None] = dict.fromkeys(("/a", "/b", "/c"))
+        self.truth: dict[str, bytes | None] = {"/a": b"0", "/b": None, "/c": None}
+        self.directories: dict[str, None] = {}
         self.version = 0
         self.granted_until = 0
         self.owed: list[CacheKey] = []
@@ -75,18 +78,45 @@ class DumbTwin(RuleBasedStateMachine):
         if held is None:
             self.cache.put_absent(path)
         else:
-            self.cache.put_node(path, stat(1, self.version, len(held)), held)
+            self.cache.put_node(path, stat(1, self.version, len(held), self.kind(path)), held)
 
-    @rule(path=st.sampled_from(["/a", "/b", "/c"]), gone=st.booleans())
-    def somebody_else_writes(self, path: str, gone: bool) -> None:
+    def kind(self, path: str) -> NodeKind:
+        """What the node is."""
+        return NodeKind.DIRECTORY if path in self.directories else NodeKind.FILE
+
+    def invalidate(self, path: str) -> None:
         """Acknowledged by dropping while the lease lasts; owed when it has lapsed."""
         key = CacheKey(path, NODE)
         if self.now < self.granted_until:
             self.cache.drop(key)
         else:
             self.owed.append(key)
+
+    @rule(path=st.sampled_from(["/a", "/b", "/c"]), gone=st.booleans())
+    def somebody_else_writes(self, path: str, gone: bool) -> None:
+        """Or deletes it: what comes after is a file again."""
+        self.invalidate(path)
         self.version += 1
         self.truth[path] = None if gone else b"%d" % self.version
+        if gone:
+            self.directories.pop(path, None)
+
+    @rule(path=st.sampled_from(["/a", "/b", "/c"]), ours=st.booleans())
+    def a_child_is_made(self, path: str, ours: bool) -> None:
+        """Which makes a directory of a file. A writer drops its own copy, unless it says that it is one; nobody
+        tells him more.
+        """
+        if self.truth[path] is None:
+            return
+        if ours:
+            self.number += 1
+            call = Open(1, f"{path}/x", create=CreateMode.MUST)
+            drop_before(self.cache, call, None, self.number)
+            assert not self.cache.permits(path, self.number - 1)
+            self.cache.settled(self.number)
+        elif path not in self.directories:
+            self.invalidate(path)
+        self.directories[path] = None
 
     @precondition(lambda self: self.number > 0)
     @rule(path=st.sampled_from(["/a", "/b", "/c"]))
@@ -117,6 +147,7 @@ class DumbTwin(RuleBasedStateMachine):
             if entry is not None:
                 assert self.now < self.granted_until
                 assert (entry.contents if entry.stat else None) == held
+                assert entry.stat is None or entry.stat.kind is self.kind(path)
 
 
 TestDumbTwin = DumbTwin.TestCase
