@@ -12,11 +12,16 @@ from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Network, Weather
 from tests.simulation.presence import Gardener, PresenceChecker
 from tests.simulation.setup import CELL, configuration
+from tests.simulation.sprouts import Season, Sprouter
 from tests.simulation.workload import Actor, Counts
 from tests.simulation.world import START, World
 
 RECOVERY: Duration = 90 * SECOND
 """Virtual time after the faults stop within which everybody must be served again."""
+
+
+SPROUTING = 1_000
+"""From this seed on clients make directories of files as well. The seeds below that find bugs draw as they ever did."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -62,6 +67,10 @@ class Scenario:
             for client in self.clients
             if chance.random() < 0.6
         ]
+        self.season = Season()
+        self.sprouters = [
+            Sprouter(self.world, client, self.season, 2 * pace) for client in self.clients if seed >= SPROUTING
+        ]
         for client, actor in zip(self.clients, self.actors, strict=True):
             crash = client.crash
 
@@ -85,6 +94,8 @@ class Scenario:
             actor.start()
         for gardener in self.gardeners:
             gardener.start()
+        for sprouter in self.sprouters:
+            sprouter.start()
         self.faults.start()
         world.run(START + self.duration)
         world.trace("calm")

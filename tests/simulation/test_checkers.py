@@ -8,11 +8,13 @@ from typing import cast
 import pytest
 
 from chubby.replica.replica import Replica
+from chubby.types.nodes import NodeKind
 from tests.simulation.checkers import Access, LockChecker, MasterChecker, RegisterChecker, Violation
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Network, Weather
 from tests.simulation.presence import PresenceChecker
 from tests.simulation.setup import CELL, configuration
+from tests.simulation.sprouts import KindChecker
 from tests.simulation.world import World
 
 
@@ -82,6 +84,23 @@ def test_an_instance_is_made_once_and_missed_only_after_its_deletion_began() -> 
         checker.seen("c1", 7, 31)
     with pytest.raises(Violation, match="made twice"):
         checker.created(7, ephemeral=True, ended=40)
+
+
+def test_a_node_is_a_file_until_it_has_a_child_and_a_directory_from_then_on() -> None:
+    """DESIGN §4 Node: and whoever caches that it is a file is told before (§5)."""
+    checker = KindChecker("/t0")
+    checker.seen("c1", NodeKind.FILE, 0, 1)
+    with pytest.raises(Violation, match="sees a directory"):
+        checker.seen("c1", NodeKind.DIRECTORY, 0, 9)
+    checker.sprouting(10)
+    checker.sprouting(12)
+    checker.seen("c1", NodeKind.FILE, 11, 30)
+    checker.seen("c1", NodeKind.DIRECTORY, 11, 12)
+    checker.sprouted(20)
+    checker.sprouted(25)
+    checker.seen("c1", NodeKind.FILE, 20, 30)
+    with pytest.raises(Violation, match="sees a file"):
+        checker.seen("c1", NodeKind.FILE, 21, 30)
 
 
 def test_a_lock_goes_from_hand_to_hand() -> None:

@@ -12,7 +12,7 @@ import pytest
 from chubby.replica.replica import Replica
 from chubby.replica.step import Step
 from chubby.types.time import SECOND, Instant
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import SPROUTING, Scenario
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +30,17 @@ def test_nothing_breaks_under_faults(seed: int) -> None:
     """All checkers hold, and the cell recovers. A failing seed runs again with: make simulate SEED=n TRACE=1."""
     verdict = Scenario(seed, duration=25 * SECOND).run()
     assert verdict.counts.reads + verdict.counts.writes > 0, "a run in which nothing succeeds proves nothing"
+
+
+def test_files_become_directories_under_faults() -> None:
+    """No cache says otherwise; and such a run proves something: files were seen in caches, and sprouted."""
+    sprouted = cached = 0
+    for seed in range(SPROUTING, SPROUTING + 4):
+        scenario = Scenario(seed, duration=25 * SECOND)
+        scenario.run()
+        sprouted += scenario.season.number
+        cached += scenario.season.cached_files
+    assert sprouted >= 10 and cached >= 10
 
 
 def test_one_step_is_all_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
