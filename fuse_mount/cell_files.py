@@ -15,7 +15,6 @@ it: so `flock` alone makes a read-modify-write safe.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import stat as posix
@@ -24,7 +23,6 @@ from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from chubby.types.events import Event
-from chubby.types.nodes import LockMode
 from chubby.types.status import CellStatus
 from chubby.types.stream import CacheKey
 from fuse_mount.attributes import View
@@ -32,14 +30,14 @@ from fuse_mount.controls import FIRST, Controls
 from fuse_mount.extended import Extended
 from fuse_mount.files import Files
 from fuse_mount.filesystem import Attributes, Caller, FileLock, Opened
-from fuse_mount.grips import Node as LockNode
 from fuse_mount.kernel import Kernel, Mounted
+from fuse_mount.locking import Locking
 from fuse_mount.names import Control, ControlDirectory, ControlFile, Made, Place, parse, parse_new
 from fuse_mount.names import Node as NamedNode
-from fuse_mount.notices import Follower, before
+from fuse_mount.notices import Follower, before, names_of
 from fuse_mount.open_nodes import Fate, OpenFile
-from fuse_mount.ranges import Span
 from fuse_mount.tenure import Connect, Tenure, Tenures
+from fuse_mount.touches import TOUCHED, OwnRevisions, Touch, Toucher
 from fuse_mount.tree import Tree
 from fuse_mount.usage import Usage
 from fuse_mount.virtual import EventFeed, attributes_of_directory
@@ -55,14 +53,18 @@ class CellFiles:
         self, cell: str, connect: Connect, view: View, *, prefix: str = "", timeout: float = START_TIMEOUT
     ) -> None:
         """`cell` is the name that events show; `prefix`, where this begins in the mount."""
+        self.prefix = prefix
         self._timeout = timeout
         self._view = view
         self._began = time.time_ns()
         self._kernel = Kernel(prefix)
-        self._files = Files(self._kernel.drop)
+        own = OwnRevisions()
+        self._toucher = Toucher(self._kernel.requester, self._kernel.drop, self._attributes, own)
+        self._files = Files(self._kernel.drop, own.add)
         self._tenures = Tenures(connect, self._drop, self._begun, self._ended)
-        self._tree = Tree(self._files, view, time.time_ns)
+        self._tree = Tree(self._files, view, time.time_ns, own.add)
         self._extended = Extended(self._tree, self._files)
+        self._locking = Locking(self._files)
         self._feed = EventFeed(cell, self._began)
         self._controls = Controls(self._tenures, self._feed, view, self._began)
         self._usage = Usage(self._status)
@@ -76,9 +78,11 @@ class CellFiles:
     def attach(self, mount: Mounted) -> None:
         """It is mounted."""
         self._kernel.attach(mount)
+        self._toucher.start(f"{mount.directory}{self.prefix}")
 
     def close(self) -> None:
         """End the session: locks are released, ephemeral files deleted."""
+        self._toucher.end()
         self._tenures.close()
 
     def _drop(self, keys: tuple[CacheKey, ...] | None) -> None:
@@ -95,6 +99,8 @@ class CellFiles:
 
     def _tell(self, event: Event) -> None:
         self._feed.put(event, time.time_ns())
+        for name in names_of(event.path):
+            self._toucher.put(name, event)
 
     def _status(self) -> CellStatus:
         return self._tenures.present().session.status()
@@ -103,6 +109,9 @@ class CellFiles:
 
     def getattr(self, path: str) -> Attributes:
         """See `FileSystem`."""
+        return self._toucher.getattr(path) or self._attributes(path)
+
+    def _attributes(self, path: str) -> Attributes:
         place = parse(path)
         if isinstance(place, ControlDirectory):
             return attributes_of_directory(self._view, self._began)
@@ -121,6 +130,8 @@ class CellFiles:
 
     def mkdir(self, path: str, mode: int, caller: Caller) -> None:
         """See `FileSystem`."""
+        if self._toucher.done(path):
+            return
         place = parse_new(path)
         if not isinstance(place, NamedNode):
             raise OSError(errno.EPERM, "it is the content of a node, and a file")
@@ -135,6 +146,8 @@ class CellFiles:
 
     def unlink(self, path: str) -> None:
         """See `FileSystem`."""
+        if self._toucher.done(path):
+            return
         self._tree.unlink(self._tenures.present(), self._writable(path))
 
     def rename(self, old: str, new: str, flags: int) -> None:
@@ -151,6 +164,8 @@ class CellFiles:
 
     def utimens(self, path: str, times: tuple[int, int] | None) -> None:
         """See `FileSystem`."""
+        if self._toucher.done(path):
+            return
         self._tree.utimens(self._tenures.present(), self._writable(path), times)
 
     def truncate(self, path: str, length: int) -> None:
@@ -195,6 +210,8 @@ class CellFiles:
 
     def open(self, path: str, flags: int, caller: Caller) -> Opened:
         """See `FileSystem`."""
+        if self._toucher.touches(path) is Touch.MODIFY:
+            return Opened(TOUCHED, direct_io=True)
         place = parse(path)
         if isinstance(place, ControlFile):
             if flags & os.O_ACCMODE != os.O_RDONLY:
@@ -207,6 +224,8 @@ class CellFiles:
 
     def create(self, path: str, flags: int, mode: int, caller: Caller) -> Opened:
         """See `FileSystem`."""
+        if self._toucher.done(path):
+            return Opened(TOUCHED, direct_io=True)
         place, tenure = parse_new(path), self._tenures.present()
         if not isinstance(place, NamedNode):
             self._tree.stat(tenure, place)
@@ -218,6 +237,8 @@ class CellFiles:
         """See `FileSystem`."""
         if file >= FIRST:
             return self._controls.attributes(file)
+        if file == TOUCHED:
+            return self._attributes(self._toucher.name)
         opened = self._files.file(file)
         opened.tenure.check()
         if opened.node.fate is Fate.THERE:
@@ -234,6 +255,8 @@ class CellFiles:
 
     def file_path(self, file: int) -> str:
         """See `FileSystem`."""
+        if file == TOUCHED:
+            return self._toucher.name
         return self._controls.name(file) if file >= FIRST else self._files.file(file).name
 
     def read(self, file: int, size: int, offset: int) -> bytes:
@@ -246,22 +269,24 @@ class CellFiles:
 
     def ftruncate(self, file: int, length: int) -> None:
         """See `FileSystem`."""
-        self._files.truncate(file, length)
+        if file != TOUCHED:
+            self._files.truncate(file, length)
 
     def flush(self, file: int) -> None:
         """See `FileSystem`."""
-        if file < FIRST:
+        if file < TOUCHED:
             self._files.flush(file)
 
     def fsync(self, file: int) -> None:
         """See `FileSystem`."""
-        if file < FIRST:
+        if file < TOUCHED:
             self._files.flush(file, everything=True)
 
     def release(self, file: int) -> None:
         """See `FileSystem`."""
         if file >= FIRST:
             self._controls.release(file)
+        if file >= TOUCHED:
             return
         tenure = self._files.file(file).tenure
         try:
@@ -280,51 +305,21 @@ class CellFiles:
 
     def flock(self, file: int, operation: int, caller: Caller) -> None:
         """See `FileSystem`."""
-        opened = self._lockable(file)
-        node, locks = _lock_node(opened), opened.tenure.locks
-        if operation & fcntl.LOCK_UN:
-            self._giving_back(file, lambda: locks.unflock(node, file))
-            return
-        mode = LockMode.SHARED if operation & fcntl.LOCK_SH else LockMode.EXCLUSIVE
-        self._files.flush(file, everything=True)
-        locks.flock(node, file, caller.process, mode, not operation & fcntl.LOCK_NB)
-        self._files.refresh(file)
+        self._locking.flock(self._lockable(file), operation, caller)
 
     def lock(self, file: int, owner: int, lock: FileLock, wait: bool, caller: Caller) -> None:
         """See `FileSystem`."""
-        opened = self._lockable(file)
-        node, span, locks = _lock_node(opened), Span(lock.start, lock.end), opened.tenure.locks
-        if lock.kind == fcntl.F_UNLCK:
-            self._giving_back(file, lambda: locks.unlock(node, owner, span))
-            return
-        self._files.flush(file, everything=True)
-        locks.lock(node, file, owner, caller.process, _mode(lock), span, wait)
-        self._files.refresh(file)
+        if file != TOUCHED:
+            self._locking.lock(self._lockable(file), owner, lock, wait, caller)
 
     def test_lock(self, file: int, owner: int, lock: FileLock, caller: Caller) -> FileLock:
         """See `FileSystem`."""
-        opened = self._lockable(file)
-        span = Span(lock.start, lock.end)
-        found = opened.tenure.locks.test(_lock_node(opened), owner, caller.process, _mode(lock), span)
-        if found is None:
-            return FileLock(fcntl.F_UNLCK, lock.start, lock.end, lock.process)
-        kind = fcntl.F_RDLCK if found.mode is LockMode.SHARED else fcntl.F_WRLCK
-        return FileLock(kind, found.span.start, found.span.end, found.process)
-
-    def _giving_back(self, file: int, give_back: Callable[[], None]) -> None:
-        """What was written under the lock is in the cell before anybody else has the lock."""
-        try:
-            self._files.flush(file, everything=True)
-        finally:
-            give_back()
+        return self._locking.test(self._lockable(file), owner, lock, caller)
 
     def _lockable(self, file: int) -> OpenFile:
-        if file >= FIRST:
+        if file >= TOUCHED:
             raise OSError(errno.EOPNOTSUPP, "this is no file of the cell")
-        opened = self._files.file(file)
-        opened.tenure.check()
-        opened.node.check()
-        return opened
+        return self._files.file(file)
 
     # ------------------------------------------------------------------------------------------------------ places
 
@@ -356,11 +351,3 @@ def _made(place: Place) -> Made:
 
 def _impossible(place: Place) -> NoReturn:
     raise OSError(errno.ENOENT, f"a mount of one cell has no {place}")
-
-
-def _mode(lock: FileLock) -> LockMode:
-    return LockMode.SHARED if lock.kind == fcntl.F_RDLCK else LockMode.EXCLUSIVE
-
-
-def _lock_node(file: OpenFile) -> LockNode:
-    return LockNode(file.node.path, file.node.content.instance)

@@ -212,6 +212,10 @@ class Claims:
                 obstacle = obstacle or in_the_way(grip, mode, span)
         return Standing(obstacle, home.mode if home is not None and home.phase in SECURE else None)
 
+    def has(self, node: Node, claimant: Claimant) -> bool:
+        """Whether this claimant holds anything of the node."""
+        return any(claimant in grip.claims for grip in self._at(node))
+
     def holding(self, node: Node, process: int) -> int | None:
         """The grip through which this process holds the node's lock, the strongest of several; None if it does not."""
         grips = [

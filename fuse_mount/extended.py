@@ -7,6 +7,7 @@ import errno
 from chubby.errors import NoNode
 from chubby.types.nodes import AclNames, Stat
 from chubby.types.transaction import AclGenerationIs, Create, Exists, GenerationIs, Guard, Remove, WriteAcl
+from fuse_mount.attributes import carried
 from fuse_mount.files import Files
 from fuse_mount.grips import Node as LockNode
 from fuse_mount.names import Made
@@ -75,7 +76,7 @@ class Extended:
                 self._tree.keep(tenure, path, stat, attributes)
             case AclNamed(read, write, acl, generation):
                 guards: list[Guard] = [Exists(name, stat.instance), AclGenerationIs(name, generation)]
-                return tenure.session.transaction(guards, [WriteAcl(name, AclNames(read, write, acl))]).succeeded
+                return self._tree.change(tenure, guards, [WriteAcl(name, AclNames(read, write, acl))]).succeeded
             case MadeEphemeral(ephemeral):
                 return self._make_again(tenure, path, stat, ephemeral)
         return True
@@ -90,8 +91,8 @@ class Extended:
         if now.instance != stat.instance:
             return False
         guards: list[Guard] = [Exists(name, now.instance), GenerationIs(name, now.content_generation)]
-        birth = Create(name, contents, now.kind, ephemeral, acl=now.acl, attributes=now.attributes)
-        result = tenure.session.transaction(guards, [Remove(name), birth])
+        birth = Create(name, contents, now.kind, ephemeral, acl=now.acl, attributes=carried(now, None))
+        result = self._tree.change(tenure, guards, [Remove(name), birth])
         if not result.succeeded:
             return False
         made = result.results[1].stat

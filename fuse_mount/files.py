@@ -18,6 +18,7 @@ from threading import Lock
 from chubby import CreateMode, Handle, Mode
 from chubby.client.waiting import Patience
 from chubby.errors import ChubbyError, GenerationMismatch, HandleInvalid, NoNode
+from chubby.types.identity import Revision
 from chubby.types.limits import CONTENT_LIMIT
 from chubby.types.nodes import NodeKind, Stat
 from fuse_mount.contents import Commit, Content, Version
@@ -35,11 +36,17 @@ _ATTEMPTS = 8
 
 
 class Files:
-    """See the module. `dropped(name)` has the kernel forget the pages of what the mount shows as `name`; may wait."""
+    """See the module. `dropped(name)` has the kernel forget the pages of what the mount shows as `name`; may wait.
 
-    def __init__(self, dropped: Callable[[str], object], limit: int = CONTENT_LIMIT) -> None:
+    `made` is told the revision of each change. `limit` is how long a content may become, in bytes.
+    """
+
+    def __init__(
+        self, dropped: Callable[[str], object], made: Callable[[Revision], object], limit: int = CONTENT_LIMIT
+    ) -> None:
+        self.limit = limit
         self._dropped = dropped
-        self._limit = limit
+        self._made = made
         self._mutex = Lock()
         self._open = OpenNodes()
         self._pages = Pages()
@@ -69,7 +76,10 @@ class Files:
         if not made.created:
             tenure.reader.dismiss(made)
             return self.open(tenure, name, path, flags)
-        content = Content(Version(made.instance, 1), b"", self._limit)
+        known = tenure.session.cached(tenure.reader.name(path))
+        if known is not None and known.stat is not None:
+            self._made(known.stat.created)
+        content = Content(Version(made.instance, 1), b"", self.limit)
         return self._opened(tenure, name, path, made, content, flags, fresh=True)
 
     def _writing(self, tenure: Tenure, path: str) -> Handle:
@@ -78,11 +88,11 @@ class Files:
     def _fetch(self, tenure: Tenure, path: str, handle: Handle | None, flags: int) -> Content | None:
         """The content of the node; None if it is another instance than the handle's by now."""
         if handle is not None and flags & os.O_TRUNC:
-            return Content(Version(handle.instance, 0), b"", self._limit)
+            return Content(Version(handle.instance, 0), b"", self.limit)
         contents, stat = tenure.reader.contents(path)
         if handle is not None and handle.instance != stat.instance:
             return None
-        return Content(Version(stat.instance, stat.content_generation), contents, self._limit)
+        return Content(Version(stat.instance, stat.content_generation), contents, self.limit)
 
     def _opened(
         self,
@@ -253,6 +263,7 @@ class Files:
                     content.interrupted(plan)
                 raise
             else:
+                self._made(stat.modified)
                 with self._mutex:
                     content.committed(plan, stat.content_generation)
                     self._shows_another(file.node)

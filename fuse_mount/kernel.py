@@ -8,8 +8,15 @@ from typing import Protocol
 class Mounted(Protocol):
     """A mount that is served: see `binding.Mount`."""
 
+    @property
+    def directory(self) -> str:
+        """Where it is mounted."""
+
     def invalidate(self, path: str) -> bool:
         """Have the kernel forget the contents and attributes of `path`. False: it knew nothing of it."""
+
+    def requester(self) -> int:
+        """The thread that made the request which the present thread answers."""
 
     def unmount(self) -> None:
         """End it, soon."""
@@ -28,6 +35,10 @@ class Kernel:
     def attach(self, mount: Mounted) -> None:
         """It is mounted."""
         self._mount = mount
+
+    def requester(self) -> int:
+        """The thread that made the request which the present thread answers; 0: nobody."""
+        return 0 if self._mount is None else self._mount.requester()
 
     def drop(self, name: str) -> bool:
         """Have it forget the pages of a file. Waits for reads of it. False: it knows nothing of that name."""

@@ -152,6 +152,10 @@ class Locks:
         except (ConditionError, HandleError, SessionError):  # given back, or lost, meanwhile
             return None
 
+    def has(self, node: Node, claimant: Claimant) -> bool:
+        """Whether this claimant holds anything of the node."""
+        return self._inside(lambda claims: claims.has(node, claimant))
+
     @property
     def count(self) -> int:
         """How many locks are held or waited for."""

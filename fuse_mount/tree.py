@@ -17,11 +17,12 @@ goes on to do so when an editor puts a new version in its place.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from chubby.errors import NoNode
 from chubby.paths import ROOT
+from chubby.types.identity import Revision
 from chubby.types.nodes import NodeKind, Stat
 from chubby.types.transaction import (
     Absent,
@@ -32,6 +33,7 @@ from chubby.types.transaction import (
     Guard,
     Operation,
     Remove,
+    TransactionResult,
     Write,
     WriteAttributes,
 )
@@ -58,12 +60,16 @@ _ATTEMPTS: Final = 32
 
 
 class Tree:
-    """See the module. For many threads. `now` gives nanoseconds since 1970."""
+    """See the module. For many threads.
 
-    def __init__(self, files: Files, view: View, now: Callable[[], int]) -> None:
+    `now` gives nanoseconds since 1970; `made` is told the revision of each change.
+    """
+
+    def __init__(self, files: Files, view: View, now: Callable[[], int], made: Callable[[Revision], object]) -> None:
         self._files = files
         self._view = view
         self._now = now
+        self._made = made
 
     # ----------------------------------------------------------------------------------------------------- looking
 
@@ -106,14 +112,14 @@ class Tree:
         """Make a directory. Raises NodeExists, NoNode."""
         kept = first_attributes(NodeKind.DIRECTORY, mode, caller.uid, caller.gid, self._view)
         name = tenure.reader.name(path)
-        tenure.session.transaction(then=[Create(name, kind=NodeKind.DIRECTORY, attributes=kept)])
+        self.change(tenure, [], [Create(name, kind=NodeKind.DIRECTORY, attributes=kept)])
 
     def rmdir(self, tenure: Tenure, path: str) -> None:
         """Remove a directory without children and content. Raises NoNode, NotEmpty, OSError."""
         if path == ROOT:
             raise OSError(errno.EBUSY, "this is the root of the cell")
         name = tenure.reader.name(path)
-        if not tenure.session.transaction([ContentIs(name, b"")], [Remove(name)]).succeeded:
+        if not self.change(tenure, [ContentIs(name, b"")], [Remove(name)]).succeeded:
             tenure.reader.stat(path)
             raise OSError(errno.ENOTEMPTY, f"{path} has content of its own: remove {CONTENTS_NAME} in it")
 
@@ -121,9 +127,9 @@ class Tree:
         """Remove a file; the content, if that is what was named. Raises NoNode."""
         name = tenure.reader.name(place.path)
         if isinstance(place, ContentsOf):
-            tenure.session.transaction(then=[Write(name, b"")])
+            self.change(tenure, [], [Write(name, b"")])
         else:
-            tenure.session.transaction(then=[Remove(name)])
+            self.change(tenure, [], [Remove(name)])
         self._files.removed(tenure, path_of(place), place.path)
 
     def rename(self, tenure: Tenure, old: Made, new: Made, flags: int) -> None:
@@ -166,7 +172,7 @@ class Tree:
         else:
             guards += [Exists(goal, target.instance), GenerationIs(goal, target.content_generation)]
             then = [Write(goal, contents), WriteAttributes(goal, kept), Remove(name)]
-        result = tenure.session.transaction(guards, then)
+        result = self.change(tenure, guards, then)
         return result.results[-2].stat if result.succeeded else None
 
     # -------------------------------------------------------------------------------------------------- attributes
@@ -188,12 +194,19 @@ class Tree:
         now = self._now()
         self.keep(tenure, place.path, stat, utimens(stat, times or (now, now)))
 
+    def change(self, tenure: Tenure, guards: Sequence[Guard], then: Sequence[Operation]) -> TransactionResult:
+        """One transaction. Raises what made an operation fail."""
+        result = tenure.session.transaction(guards, then)
+        if result.succeeded:
+            self._made(result.revision)
+        return result
+
     def keep(self, tenure: Tenure, path: str, stat: Stat, changes: dict[str, bytes]) -> None:
         """Change attributes of the node, if anything changes. Raises NoNode, OSError ESTALE."""
         if not changes:
             return
         name = tenure.reader.name(path)
-        result = tenure.session.transaction([Exists(name, stat.instance)], [WriteAttributes(name, changes)])
+        result = self.change(tenure, [Exists(name, stat.instance)], [WriteAttributes(name, changes)])
         if not result.succeeded:
             tenure.reader.stat(path)
             raise OSError(errno.ESTALE, f"{path} was deleted and made again")

@@ -11,6 +11,8 @@ from chubby.types.status import CellStatus
 
 BLOCK: Final = 4096
 """Bytes of what statfs(2) calls a block."""
+NO_QUOTA: Final = 1 << 50
+"""What is told of what has no limit: some programs look for room before they write."""
 FRESH: Final = 1.0
 """Seconds for which an answer of the cell is told again."""
 
@@ -35,15 +37,16 @@ class Usage:
 
 def fields_of(status: CellStatus) -> dict[str, int]:
     """Bytes of content as blocks, nodes as files."""
-    blocks, used = status.bytes_quota // BLOCK, -(-status.content_bytes // BLOCK)
-    free, files = max(blocks - used, 0), max(status.nodes_quota - status.nodes, 0)
+    blocks, used = (status.bytes_quota or NO_QUOTA) // BLOCK, -(-status.content_bytes // BLOCK)
+    nodes = status.nodes_quota or NO_QUOTA
+    free, files = max(blocks - used, 0), max(nodes - status.nodes, 0)
     return {
         "f_bsize": BLOCK,
         "f_frsize": BLOCK,
         "f_blocks": blocks,
         "f_bfree": free,
         "f_bavail": free,
-        "f_files": status.nodes_quota,
+        "f_files": nodes,
         "f_ffree": files,
         "f_favail": files,
         "f_namemax": NAME_LIMIT,

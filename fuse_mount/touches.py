@@ -1,0 +1,226 @@
+"""Letting inotify see what happened on another machine.
+
+The kernel tells watchers of what is done through the mount, and of nothing else. So what a watch of the cell tells is
+done once more here, through our own mount, by a thread of its own; the file system recognises its requests and answers
+them without doing anything. A watcher sees what it would have seen, had it happened on this machine:
+
+| what happened | what this thread does                        | what we answer it     | watchers see        |
+|---------------|----------------------------------------------|-----------------------|---------------------|
+| created       | open(O_CREAT, O_EXCL), close; or mkdir       | "not there", "made"   | CREATE              |
+| modified      | open(O_WRONLY), ftruncate to its size, close | "open", "done"        | MODIFY, CLOSE_WRITE |
+| attributes    | utime                                        | "done"                | ATTRIB              |
+| deleted       | unlink                                       | "a file", "done"      | DELETE              |
+
+Nothing is done for names of which the kernel knows nothing: nobody watches them. Nor for changes that came through this
+mount: whoever made them has told. Which ones those were is known when the reply is there, hence the DELAY.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import logging
+import os
+import stat as posix
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from chubby.errors import ChubbyError
+from chubby.types.events import Event, EventKind
+from chubby.types.identity import Revision
+from fuse_mount.filesystem import Attributes
+
+logger = logging.getLogger(__name__)
+
+TOUCHED: Final = (1 << 40) - 1
+"""The number of the file that this thread has open: no other ever gets so far."""
+DELAY: Final = 0.05
+"""Seconds between an event and its touch."""
+LIMIT: Final = 10_000
+"""Touches that may wait; beyond that the oldest are left out."""
+OWN: Final = 10_000
+"""Revisions that are remembered as made through this mount."""
+
+
+class Touch(enum.Enum):
+    """What is done."""
+
+    CREATE = "create"
+    MODIFY = "modify"
+    ATTRIBUTES = "attributes"
+    DELETE = "delete"
+
+
+_TOUCHES: Final = {
+    EventKind.CREATED: Touch.CREATE,
+    EventKind.CONTENTS_MODIFIED: Touch.MODIFY,
+    EventKind.ATTRIBUTES_MODIFIED: Touch.ATTRIBUTES,
+    EventKind.ACL_MODIFIED: Touch.ATTRIBUTES,
+    EventKind.DELETED: Touch.DELETE,
+}
+
+
+class OwnRevisions:
+    """Which changes came through this mount. For many threads."""
+
+    def __init__(self, limit: int = OWN) -> None:
+        self._limit = limit
+        self._guard = threading.Lock()
+        self._known: OrderedDict[Revision, None] = OrderedDict()
+
+    def add(self, revision: Revision) -> None:
+        """This one did."""
+        with self._guard:
+            self._known[revision] = None
+            if len(self._known) > self._limit:
+                self._known.popitem(last=False)
+
+    def __contains__(self, revision: Revision) -> bool:
+        with self._guard:
+            return revision in self._known
+
+
+class Toucher:
+    """See the module."""
+
+    def __init__(
+        self,
+        requester: Callable[[], int],
+        knows: Callable[[str], bool],
+        truth: Callable[[str], Attributes],
+        own: OwnRevisions,
+    ) -> None:
+        """`requester`: the thread that made the present request; `knows`: whether the kernel knows a name; `truth`: the
+        attributes of what the mount shows as that.
+        """
+        self._requester = requester
+        self._knows = knows
+        self._truth = truth
+        self._own = own
+        self._directory = ""
+        self._changed = threading.Condition()
+        self._due: OrderedDict[tuple[str, Touch], tuple[float, Revision]] = OrderedDict()
+        self._ended = False
+        self._thread_id = 0
+        self.name = ""
+        """What is touched now, or was last."""
+        self._touch: Touch | None = None
+        self._thread = threading.Thread(target=self._run, name="chubby-mount-toucher", daemon=True)
+
+    def start(self, directory: str) -> None:
+        """Begin. `directory` is where this cell is mounted."""
+        self._directory = directory
+        self._thread.start()
+
+    def end(self) -> None:
+        """Touch nothing more."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def put(self, name: str, event: Event) -> None:
+        """Something has happened to what the mount shows as `name`."""
+        touch = _TOUCHES.get(event.kind)
+        if touch is None:
+            return
+        with self._changed:
+            self._due.pop((name, touch), None)
+            self._due[name, touch] = (time.monotonic() + DELAY, event.revision)
+            if len(self._due) > LIMIT:
+                self._due.popitem(last=False)
+            self._changed.notify()
+
+    # ----------------------------------------------------------------------------------------------------- answers
+
+    def touches(self, name: str) -> Touch | None:
+        """What our own thread is about, if the present request about `name` is its own."""
+        if self._touch is None or name != self.name or self._requester() != self._thread_id:
+            return None
+        return self._touch
+
+    def getattr(self, name: str) -> Attributes | None:
+        """What to answer our own thread for as long as it shall believe it; None: the truth."""
+        touch = self.touches(name)
+        if touch is Touch.CREATE:
+            raise OSError(errno.ENOENT, "so that it may be made")
+        if touch is Touch.DELETE:
+            return {"st_mode": posix.S_IFREG | 0o644, "st_ino": 1, "st_nlink": 1}
+        return None
+
+    def done(self, name: str) -> bool:
+        """Whether the present request is the touch itself: then it is answered, and the truth from now on."""
+        if self.touches(name) is None:
+            return False
+        self._touch = None
+        return True
+
+    # ------------------------------------------------------------------------------------------------------ thread
+
+    def _run(self) -> None:
+        self._thread_id = threading.get_native_id()
+        while (due := self._next()) is not None:
+            name, touch, revision = due
+            if revision in self._own or not self._watched(name, touch):
+                continue
+            try:
+                act = self._act(name, touch)
+                self.name, self._touch = name, touch
+                act(f"{self._directory}{name}")
+            except ChubbyError as error:
+                logger.debug("%s of %s is not told to watchers: %s", touch.value, name, error)
+            except OSError as error:
+                if error.errno == errno.EROFS:
+                    return  # mounted to be read only: nothing can be touched
+                logger.debug("%s of %s is not told to watchers: %s", touch.value, name, error)
+            finally:
+                self._touch = None
+
+    def _watched(self, name: str, touch: Touch) -> bool:
+        if touch in (Touch.CREATE, Touch.DELETE):
+            return self._knows(os.path.dirname(name))
+        return self._knows(name)
+
+    def _act(self, name: str, touch: Touch) -> Callable[[str], None]:
+        """What to do. Raises NoNode if what was made is gone again."""
+        if touch is Touch.CREATE and posix.S_ISDIR(self._truth(name)["st_mode"]):
+            return os.mkdir
+        return _ACTS[touch]
+
+    def _next(self) -> tuple[str, Touch, Revision] | None:
+        with self._changed:
+            while not self._ended:
+                if not self._due:
+                    self._changed.wait()
+                    continue
+                (name, touch), (when, revision) = next(iter(self._due.items()))
+                left = when - time.monotonic()
+                if left <= 0:
+                    del self._due[name, touch]
+                    return name, touch, revision
+                self._changed.wait(left)
+            return None
+
+
+def _create(path: str) -> None:
+    with suppress(FileExistsError):  # somebody else looked it up at this moment, and has seen the truth
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
+
+
+def _modify(path: str) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.ftruncate(file, os.fstat(file).st_size)
+    finally:
+        os.close(file)
+
+
+_ACTS: Final[dict[Touch, Callable[[str], None]]] = {
+    Touch.CREATE: _create,
+    Touch.MODIFY: _modify,
+    Touch.ATTRIBUTES: os.utime,
+    Touch.DELETE: os.unlink,
+}
