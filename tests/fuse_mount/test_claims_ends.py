@@ -73,6 +73,20 @@ def test_a_file_released_in_the_moment_of_the_grant(world: World) -> None:
     world.is_empty()
 
 
+def test_nobody_is_granted_what_a_closed_handle_held(world: World) -> None:
+    """The same with somebody who waits along: the lock that came is gone with the handle, it gets one of its own."""
+    world.settle(flock(3))
+    first, second = world.settle(flock(1, process=5)), world.settle(posix(9, 2, process=5))
+    world.unlock(Claimant(Kind.FLOCK, 3))
+    world.drop(1)
+    assert not isinstance(first.step, Finish | Wait)
+    first.step = world.claims.report(first.step.grip, Outcome.DONE)
+    assert second.verdict is None
+    world.run()
+    assert second.verdict is GRANTED
+    assert list(world.handles.values()) == list(world.lock.holders)
+
+
 def test_others_go_on_when_the_file_of_the_one_in_line_is_released(world: World) -> None:
     """Who waited with it takes over, on a handle of its own."""
     world.settle(flock(3))
@@ -165,6 +179,17 @@ def test_what_a_process_holds(world: World) -> None:
     assert world.claims.holding(NODE, 0) is None
     world.settle(flock(1, process=5))
     assert world.claims.holding(NODE, 5) is None
+
+
+def test_who_has_something(world: World) -> None:
+    """Not who waits for it, nor who has given the last byte back."""
+    world.settle(posix(9, 1, span=Span(0, 10)))
+    world.settle(flock(2))
+    assert world.claims.has(NODE, OWNER_9)
+    assert not world.claims.has(NODE, Claimant(Kind.FLOCK, 2))
+    assert not world.claims.has(Node(NODE.path, 2), OWNER_9)
+    world.unlock(OWNER_9, Span(0, 10))
+    assert not world.claims.has(NODE, OWNER_9)
 
 
 def test_a_child_that_locks_an_inherited_file_holds_it_too(world: World) -> None:

@@ -14,7 +14,7 @@ import pytest
 import chubby
 from chubby.errors import NoQuorum, Overloaded
 from chubby.types.nodes import LockMode
-from fuse_mount.grips import Node
+from fuse_mount.grips import Claimant, Kind, Node
 from fuse_mount.locks import LockHandle, Locks
 from fuse_mount.obstacles import Obstacle
 from fuse_mount.ranges import WHOLE, Span
@@ -266,6 +266,20 @@ def test_what_is_held(service: Service, here: Locks) -> None:
     assert here.held(NODE, 6) is None
     here.unflock(NODE, 1)
     assert here.held(NODE, 5) is None
+
+
+def test_how_many_there_are(service: Service, here: Locks, there: Locks) -> None:
+    """Held and waited for, of this mount; and who has one."""
+    flock(here, 1)
+    waiter = in_thread(there, 2)
+    service.waiting(1)
+    assert (here.count, there.count) == (1, 1)
+    assert here.has(NODE, Claimant(Kind.FLOCK, 1))
+    assert not there.has(NODE, Claimant(Kind.FLOCK, 2))
+    here.drop_file(1)
+    waiter.end()
+    assert (here.count, there.count) == (0, 1)
+    assert there.has(NODE, Claimant(Kind.FLOCK, 2))
 
 
 def test_what_was_lost_meanwhile_is_not_held(service: Service, here: Locks) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 
 import pytest
 
@@ -282,7 +283,7 @@ def test_a_lock_lost_in_a_failed_upgrade(service: Service, here: Locks) -> None:
 
 def test_the_janitor_does_everything_in_order(caplog: pytest.LogCaptureFixture) -> None:
     """Also what is entrusted to it while it works, and after a chore that fails."""
-    janitor, done = Janitor(), list[int]()
+    janitor, done, begin = Janitor(), list[int](), threading.Event()
 
     def fail() -> None:
         raise RuntimeError("a broken broom")
@@ -291,8 +292,9 @@ def test_the_janitor_does_everything_in_order(caplog: pytest.LogCaptureFixture) 
         done.append(1)
         janitor.entrust(lambda: done.append(3))
 
-    for chore in (fail, more, lambda: done.append(2)):
+    for chore in (begin.wait, fail, more, lambda: done.append(2)):
         janitor.entrust(chore)
+    begin.set()
     wait_for(lambda: done == [1, 2, 3])
     assert "a broken broom" in caplog.text
     wait_for(lambda: not janitor._awake)
