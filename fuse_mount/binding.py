@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -31,13 +32,17 @@ from fuse_mount.troubles import MountError, Trouble
 if TYPE_CHECKING:
     from mfusepy import fuse_operations
 
+log = logging.getLogger(__name__)
+
 __all__ = ["FuseUnavailable", "Mount", "MountOptions", "serve", "unavailable"]
 
 SUBTYPE: Final = "chubby"
 IDLE_THREADS: Final = 16
 """Threads that libfuse keeps when there is nothing to do."""
 INVALIDATIONS: Final = 0.5
-"""Seconds that invalidations under way have when the mount shall end."""
+"""Seconds that invalidations under way have when the mount shall end, while reads are still answered."""
+LEAVING: Final = 5.0
+"""Seconds that others have to leave libfuse when it answers no more."""
 
 
 class MountOptions(msgspec.Struct, frozen=True):
@@ -95,12 +100,13 @@ class Mount:
 
         Files that are still open fail from then on (ENOTCONN), and so do calls that wait.
         """
-        if self._life.close():
+        if self._life.close_within():
             threading.Thread(target=self._end, name="unmount", daemon=True).start()
 
     def _end(self) -> None:
-        self._life.wait_empty(INVALIDATIONS)
+        self._life.wait_left(INVALIDATIONS, others=1)
         self._library.exit(self._library.session(self._fuse))
+        self._life.leave()
         # Its threads look up when they have answered a request.
         with contextlib.suppress(OSError):
             os.stat(self._directory)
@@ -130,10 +136,12 @@ def serve(files: FileSystem, directory: str, options: MountOptions, mounted: Cal
             _loop(library, fuse, options.threads)
         finally:
             life.close()
-            life.wait_empty(None)
+            if not life.wait_left(LEAVING):
+                log.error("%s: an invalidation does not end; libfuse's memory is left to it", place)
             library.unmount(fuse)
     finally:
-        library.destroy(fuse)
+        if life.wait_left(0):
+            library.destroy(fuse)
         del operations
 
 

@@ -43,13 +43,19 @@ class Life:
             self._within -= 1
             self._condition.notify_all()
 
-    def close(self) -> bool:
-        """Let nobody in any more. Whether it was open."""
+    def close(self) -> None:
+        """Let nobody in any more."""
         with self._condition:
-            was_open, self._closed = not self._closed, True
-            return was_open
+            self._closed = True
 
-    def wait_empty(self, timeout: float | None) -> bool:
-        """Whether all have left, after `timeout` seconds at the latest."""
+    def close_within(self) -> bool:
+        """Let nobody else in any more, and be within, if it was open; then `leave` follows."""
         with self._condition:
-            return self._condition.wait_for(lambda: self._within == 0, timeout)
+            entered = self.enter()
+            self._closed = True
+            return entered
+
+    def wait_left(self, timeout: float, others: int = 0) -> bool:
+        """Whether all have left but so many `others`, after `timeout` seconds at the latest."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._within <= others, timeout)

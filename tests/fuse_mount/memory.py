@@ -80,6 +80,8 @@ class MemoryFiles:
         self.files: dict[int, OpenFile] = {}
         self.calls: list[tuple[str | int | None, ...]] = []
         self.errors: dict[str, BaseException] = {}
+        self.witness: Callable[[], object] = lambda: None
+        """Called in the thread of each request."""
         self.opening = Opened(0)
         """How files are opened."""
         self.blocked = 0
@@ -297,6 +299,7 @@ class MemoryFiles:
 
     def _note(self, *call: str | int | None) -> None:
         self.calls.append(call)
+        self.witness()
         name = str(call[0])
         if name in self.errors:
             error = self.errors.pop(name)

@@ -120,6 +120,8 @@ class Child:
             "opening": self.opening,
             "invalidate": lambda path: self.mount is not None and self.mount.invalidate(path),
             "unmount": self.unmount,
+            "directory": lambda: self.mount is not None and self.mount.directory,
+            "request by": self.request_by,
             "environment": lambda: [os.environ.get("FUSE_LIBRARY_NAME"), self.inherited()],
             "threads": lambda: len(os.listdir("/proc/self/task")),
         }
@@ -136,6 +138,15 @@ class Child:
         """End it from within."""
         assert self.mount is not None
         self.mount.unmount()
+
+    def request_by(self, path: str) -> list[int]:
+        """A thread of ours, and the one whose request for the attributes of `path` is answered."""
+        assert self.mount is not None
+        asked: list[int] = []
+        requester = self.mount.requester
+        self.files.witness = lambda: asked.append(requester())
+        os.stat(f"{self.directory}{path}")
+        return [threading.get_native_id(), asked[0]]
 
     def inherited(self) -> str:
         """What a child of this process finds."""

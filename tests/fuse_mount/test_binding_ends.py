@@ -44,6 +44,20 @@ def test_the_table_of_mounts_shows_the_cell_and_the_type(mount: Served) -> None:
     assert "default_permissions" not in options and "allow_other" not in options
 
 
+def test_options_of_the_kernel(tmp_path: Path) -> None:
+    """They are passed on."""
+    with served(tmp_path / "mount", kernel=["noexec", "noatime"]) as mount:
+        assert {"noexec", "noatime"} <= set(table()[str(mount.directory)][3].split(","))
+
+
+def test_a_mount_knows_where_it_is_and_who_asks(mount: Served) -> None:
+    """The thread, so that one of its own is told apart from everybody else."""
+    (mount / "f").touch()
+    assert mount.ask("directory") == str(mount.directory)
+    thread, asked = mount.ask("request by", "/f")
+    assert thread == asked != mount.process.pid
+
+
 def test_a_read_only_mount(tmp_path: Path) -> None:
     """The kernel refuses before anybody is asked."""
     with served(tmp_path / "mount", read_only=True) as mount:
@@ -157,5 +171,5 @@ def test_arguments_name_what_is_wanted() -> None:
     """And nothing else."""
     plain = arguments(MountOptions("cell"))
     assert plain == [b"chubby", b"-o", b"fsname=cell,subtype=chubby"]
-    everything = MountOptions("cell", read_only=True, allow_other=True, auto_unmount=True)
-    assert arguments(everything)[2] == plain[2] + b",ro,allow_other,auto_unmount"
+    everything = MountOptions("cell", read_only=True, allow_other=True, auto_unmount=True, kernel=("noexec", "sync"))
+    assert arguments(everything)[2] == plain[2] + b",ro,allow_other,auto_unmount,noexec,sync"

@@ -228,14 +228,14 @@ def test_each_close_has_a_patience_of_its_own(begun: Requests, heeded: Heeded, l
 def test_nobody_enters_after_the_end_and_all_are_waited_for(life: Life) -> None:
     """What is within libfuse is not freed under its feet."""
     assert life.enter()
-    assert life.close()
-    assert not life.close()
+    life.close()
     assert not life.enter()
-    assert not life.wait_empty(0.0)
+    assert not life.wait_left(0.0)
     gone = threading.Event()
 
     def end() -> None:
-        gone.set() if life.wait_empty(DEADLINE) else None
+        if life.wait_left(DEADLINE):
+            gone.set()
 
     ending = threading.Thread(target=end)
     ending.start()
@@ -248,8 +248,21 @@ def test_nobody_enters_after_the_end_and_all_are_waited_for(life: Life) -> None:
 def test_a_signal_may_strike_within(life: Life) -> None:
     """Its handler closes the door that this very thread is opening."""
     with life._condition:
-        assert life.close()
+        assert life.close_within()
     assert life.over()
+
+
+def test_only_the_first_who_ends_it_is_within(life: Life) -> None:
+    """It still needs libfuse, to tell it; whoever comes later has nothing to tell."""
+    assert life.enter()
+    assert life.close_within()
+    assert not life.close_within()
+    assert not life.wait_left(0.0, others=1)
+    life.leave()
+    assert life.wait_left(0.0, others=1)
+    assert not life.wait_left(0.0)
+    life.leave()
+    assert life.wait_left(0.0)
 
 
 # ---------------------------------------------------------------------------------------------------------------- poll
@@ -277,7 +290,7 @@ def test_a_poll_is_not_woken_after_the_end(library: Still, life: Life) -> None:
     life.close()
     waker()
     assert (library.woken, library.freed) == ([], [7])
-    assert life.wait_empty(0.0)
+    assert life.wait_left(0.0)
 
 
 # ------------------------------------------------------------------------------------------------------------- callers
