@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Info = ctypes._Pointer[fuse_file_info]
 
 _DIRECTORY: Final = {"st_mode": stat.S_IFDIR}
+_UNKNOWN: Final = 2**32 - 1
+"""Libfuse's inode number for want of one. An entry with 0 counts as deleted: readdir(3) leaves it out."""
 
 
 def decoded(name: bytes) -> str:
@@ -89,7 +91,7 @@ class NameRequests:
         entry = self._entry()
         for name, attributes in ((".", _DIRECTORY), ("..", _DIRECTORY), *entries):
             entry.st_mode = attributes["st_mode"]
-            entry.st_ino = attributes.get("st_ino", 0)
+            entry.st_ino = attributes.get("st_ino", _UNKNOWN)
             if fill(buffer, encoded(name), entry, 0, 0):
                 break
         return 0

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from chubby.client.waiting import Patience
 from fuse_mount.filesystem import Attributes, Caller, FileLock, Opened
 
+Call = tuple[str | int | None, ...]
+"""A request's name, and what it is about."""
 RENAME_NOREPLACE = 1
 BLOCK = 512
 
@@ -78,9 +80,9 @@ class MemoryFiles:
         self._numbers = itertools.count(1)
         self.nodes = {"/": Node(next(self._numbers), stat.S_IFDIR | 0o755)}
         self.files: dict[int, OpenFile] = {}
-        self.calls: list[tuple[str | int | None, ...]] = []
+        self.calls: list[Call] = []
         self.errors: dict[str, BaseException] = {}
-        self.witness: Callable[[], object] = lambda: None
+        self.witness: Callable[[Call], object] = lambda _call: None
         """Called in the thread of each request."""
         self.opening = Opened(0)
         """How files are opened."""
@@ -299,7 +301,7 @@ class MemoryFiles:
 
     def _note(self, *call: str | int | None) -> None:
         self.calls.append(call)
-        self.witness()
+        self.witness(call)
         name = str(call[0])
         if name in self.errors:
             error = self.errors.pop(name)

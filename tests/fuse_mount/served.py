@@ -22,7 +22,7 @@ import msgspec
 from fuse_mount import binding
 from fuse_mount.binding import Mount, MountOptions
 from fuse_mount.filesystem import Opened
-from tests.fuse_mount.memory import MemoryFiles
+from tests.fuse_mount.memory import Call, MemoryFiles
 
 DEADLINE = 20.0
 """Seconds; generous."""
@@ -53,7 +53,7 @@ class Served:
         writing.flush()
         return msgspec.json.decode(reading.readline())
 
-    def calls(self, name: str) -> list[tuple[str | int | None, ...]]:
+    def calls(self, name: str) -> list[Call]:
         """The requests of one kind, oldest first, each without its name."""
         return [tuple(rest) for first, *rest in self.ask("calls") if first == name]
 
@@ -142,11 +142,11 @@ class Child:
     def request_by(self, path: str) -> list[int]:
         """A thread of ours, and the one whose request for the attributes of `path` is answered."""
         assert self.mount is not None
-        asked: list[int] = []
+        asked: dict[Call, int] = {}
         requester = self.mount.requester
-        self.files.witness = lambda: asked.append(requester())
+        self.files.witness = lambda call: asked.update({call: requester()})
         os.stat(f"{self.directory}{path}")
-        return [threading.get_native_id(), asked[0]]
+        return [threading.get_native_id(), asked["getattr", path]]
 
     def inherited(self) -> str:
         """What a child of this process finds."""

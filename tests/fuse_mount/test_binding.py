@@ -137,6 +137,13 @@ def test_directories_are_made_listed_and_removed(mount: Served) -> None:
     assert not (mount / "d").exists()
 
 
+def test_a_listing_begins_with_the_directory_and_its_parent(mount: Served) -> None:
+    """As POSIX programs expect."""
+    (mount / "f").touch()
+    done = subprocess.run(["ls", "-a", "-U", mount.directory], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [".", "..", "f"]
+
+
 def test_a_directory_of_a_thousand_names_is_listed_by_one_request(mount: Served) -> None:
     """However many buffers the kernel needs for them."""
     for number in range(1000):
