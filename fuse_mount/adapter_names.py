@@ -9,7 +9,8 @@ import ctypes
 import itertools
 import stat
 import time
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from fuse_mount import exchange
 from fuse_mount.filesystem import FileSystem
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from fuse_mount.exchange import Bytes
 
+    Fill = Callable[[int, bytes, c_stat, int, int], int]
+    """Takes an entry: the buffer, its name, its attributes, 0, 0. Not 0: the buffer is full."""
     Info = ctypes._Pointer[fuse_file_info]
 
 _DIRECTORY: Final = {"st_mode": stat.S_IFDIR}
@@ -85,7 +88,7 @@ class NameRequests:
         info.contents.fh = number
         return 0
 
-    def _readdir(self, _path: bytes | None, buffer: int, fill: Any, _offset: int, info: Info, _flags: int) -> int:
+    def _readdir(self, _path: bytes | None, buffer: int, fill: Fill, _offset: int, info: Info, _flags: int) -> int:
         self._requests.begin()
         entries = self._files.readdir(self._directories[info.contents.fh])
         entry = self._entry()
