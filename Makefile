@@ -8,6 +8,8 @@ PYTHON ?= $(or $(firstword $(foreach name,python3 python3.13 python3.12 python3.
 VENV ?= .venv
 # What is passed on to the command behind a target: make test ARGS="tests/paxos -x"
 ARGS ?=
+# Where `make cell` mounts the cell; nothing: nowhere.
+MOUNT ?= ls/local
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -27,8 +29,8 @@ $(READY): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-cell: $(READY)  ## Start the local cell: five replicas on this machine
-	$(BIN)/chubby cell start $(ARGS)
+cell: $(READY)  ## Start the local cell: five replicas on this machine, shown as ./ls/local (MOUNT= leaves that out)
+	$(BIN)/chubby cell start $(if $(MOUNT),--mount $(MOUNT)) $(ARGS)
 
 test: $(READY)  ## Run the tests
 	$(BIN)/pytest $(ARGS)

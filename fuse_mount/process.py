@@ -38,7 +38,12 @@ def run_in_foreground(order: Order, make: Make, leave: Leave = os._exit) -> None
     Raises MountError, ChubbyError, OSError: it could not be mounted.
     """
     _log_to(order, logs.log_to_terminal)
-    _live(order, make, lambda: _announce(order), None, leave)
+
+    def tell() -> None:
+        _announce(order)
+        logs.notify(f"READY=1\nSTATUS={order.source} is mounted at {order.directory}")
+
+    _live(order, make, tell, None, leave)
 
 
 def run_detached(order: Order, make: Make, leave: Leave = os._exit) -> int:
@@ -89,7 +94,6 @@ def _announce(order: Order) -> None:
     if mount is not None:
         name_ourselves(mount.device)
     log.info("%s is mounted at %s", order.source, order.directory)
-    logs.notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={order.source} is mounted at {order.directory}")
 
 
 def _detach(directory: str) -> None:

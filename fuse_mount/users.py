@@ -1,13 +1,16 @@
 """Who keeps a mount busy, and who serves it: read from /proc, as far as this user may look.
 
 A process that serves a mount bears its device in its name (`chubby 39` in `ps -e` and `top`): so it is found by
-whoever has the mount before them, on every kernel, and no file has to be kept, or to be cleared away after a crash.
+whoever has the mount before them, and no file has to be kept, or to be cleared away after a crash. One whose mount is
+gone may still be about to end when another mount gets that device; but it has closed /dev/fuse then. Newer kernels also
+say to which device each descriptor of /dev/fuse belongs.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +20,8 @@ import msgspec
 
 PROC: Final = Path("/proc")
 _OWN_NAME: Final = PROC / "self" / "comm"
+_FUSE: Final = "/dev/fuse"
+_CONNECTION = re.compile(r"^fuse_connection:\s*(\d+)$", re.M)
 _DELETED: Final = " (deleted)"
 
 
@@ -49,7 +54,8 @@ def name_ourselves(device: str) -> None:
 
 def server_of(device: str, proc: Path = PROC) -> int | None:
     """The process that serves the mount of `device`; None if it is gone or out of sight."""
-    return next((int(process.name) for process in _processes(proc) if _name(process) == _served(device)), None)
+    named = (process for process in _processes(proc) if _name(process) == _served(device))
+    return next((int(process.name) for process in named if _may_serve(process, device)), None)
 
 
 def wait_for_end(descriptor: int, patience: float) -> bool:
@@ -60,8 +66,26 @@ def wait_for_end(descriptor: int, patience: float) -> bool:
 
 
 def _served(device: str) -> str:
+    return f"chubby {_minor(device)}"
+
+
+def _minor(device: str) -> str:
     """The major number is always 0; with it a name could exceed the 15 characters that the kernel keeps."""
-    return f"chubby {device.rpartition(':')[2]}"
+    return device.rpartition(":")[2]
+
+
+def _may_serve(process: Path, device: str) -> bool:
+    """Whether it has /dev/fuse open, for that device if the kernel says for which; if we may not look, it may be."""
+    try:
+        for descriptor in (process / "fd").iterdir():
+            if os.readlink(descriptor) == _FUSE:
+                told = _CONNECTION.search((process / "fdinfo" / descriptor.name).read_text())
+                return told is None or told[1] == _minor(device)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _processes(proc: Path) -> Iterator[Path]:

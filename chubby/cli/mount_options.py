@@ -120,6 +120,7 @@ def _read(lists: Sequence[str], sloppy: bool) -> _Options:
         elif name in ("log", "timeout", "config") and equals:
             options.values[name] = value
         elif option in KERNEL:
+            options.kernel.pop(option, None)
             options.kernel[option] = None
         elif option == "remount":
             raise Misused("a mounted cell cannot be mounted anew with other options: unmount it, then mount it")
@@ -156,4 +157,4 @@ def _seconds(text: str) -> float:
     try:
         return Seconds(positive=True).convert(text, None, None)
     except click.ClickException as error:
-        raise Misused(f"timeout=: {error.format_message()}") from None
+        raise Misused(f"timeout=: {error.message}") from None
