@@ -60,10 +60,11 @@ class Luck(enum.Enum):
 
 
 class Actor:
-    """A thread: for an ask, or (ticket 0) for upkeep. `did` is what it has done, the deeds in order."""
+    """A thread: for an ask, or (ticket 0) for the upkeep of a grip. `did` is what it has done, the deeds in order."""
 
-    def __init__(self, step: Step, ticket: int = 0, ask: Ask | None = None) -> None:
+    def __init__(self, step: Step, ticket: int = 0, ask: Ask | None = None, chore: int | None = None) -> None:
         self.step = step
+        self.chore = chore
         self.ticket = ticket
         self.ask = ask
         self.queued = False
@@ -123,7 +124,9 @@ class World:
         match actor.step:
             case Finish():
                 return False
-            case Wait() if actor.ticket in self.woken:
+            case Wait() if actor.chore is not None:
+                actor.step, actor.chore = self.claims.tend(actor.chore), None
+            case Wait() if actor.ticket in self.woken and luck is not Luck.INTERRUPTED:
                 self.woken.discard(actor.ticket)
                 actor.step = self.claims.next(actor.ticket)
             case Wait():
@@ -205,9 +208,7 @@ class World:
 
     def _tend(self, grips: tuple[int, ...]) -> None:
         self._drain()
-        for grip in grips:
-            actor = Actor(self.claims.tend(grip))
-            self._after(actor)
+        self.actors += [Actor(Wait(), chore=grip) for grip in grips]
 
     def _after(self, actor: Actor) -> None:
         """Keep the books after a step of `actor`."""
@@ -237,8 +238,7 @@ class World:
                 del self.told[claimant]
         for grip in outbox.aborted:
             self._close(self.handles[grip])
-        for grip in outbox.neglected:
-            self._after(Actor(self.claims.tend(grip)))
+        self.actors += [Actor(Wait(), chore=grip) for grip in outbox.neglected]
 
     def _tell(self, claimant: Claimant, ranges: Ranges) -> None:
         self.told.pop(claimant, None)

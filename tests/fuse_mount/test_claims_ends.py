@@ -168,6 +168,17 @@ def test_who_waits_is_not_in_the_way(world: World) -> None:
     assert world.claims.standing(NODE, OWNER_9, 9, EXCLUSIVE, WHOLE) == Standing(None, None)
 
 
+def test_what_is_being_given_up_is_neither_held_nor_in_the_way(world: World) -> None:
+    """From the moment on that its release is under way, nobody may count on it."""
+    world.settle(flock(1, SHARED, process=5))
+    up = world.ask(flock(1, process=5))
+    assert not isinstance(up.step, Finish | Wait)
+    assert up.step.deed is Deed.RELEASE
+    assert world.claims.holding(NODE, 5) is None
+    assert world.claims.standing(NODE, OWNER_9, 9, EXCLUSIVE, WHOLE) == Standing(None, None)
+    assert world.claims.standing(NODE, Claimant(Kind.POSIX, 8), 5, SHARED, WHOLE) == Standing(None, None)
+
+
 def test_what_a_process_holds(world: World) -> None:
     """The strongest of its locks on the node; nothing for those out of sight, nor under a conversion."""
     world.settle(flock(1, SHARED, process=5))

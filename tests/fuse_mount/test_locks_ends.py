@@ -120,6 +120,9 @@ def test_one_who_waits_for_another_thread_is_interrupted(service: Service, here:
     assert errno_of(second) == errno.EINTR
     here.drop_file(1)
     first.end()
+    here.drop_file(2)
+    service.idle()
+    assert not here._claims._pending
 
 
 def test_who_waited_with_the_interrupted_one_takes_over(service: Service, here: Locks) -> None:
@@ -136,6 +139,22 @@ def test_who_waited_with_the_interrupted_one_takes_over(service: Service, here: 
     second.end()
     here.drop_file(2)
     service.idle()
+
+
+def test_who_was_woken_in_vain_sleeps_again(service: Service, here: Locks) -> None:
+    """Of two that waited with the interrupted one, one takes over; the other does not spin meanwhile."""
+    flock(here, 1)
+    first = Call(lambda: flock(here, 2, process=5))
+    service.waiting(1)
+    others = [Call(lambda: posix(here, 100, 2, process=5)) for _ in range(2)]
+    waiting_inside(here, 2)
+    first.interrupt()
+    assert errno_of(first) == errno.EINTR
+    service.until(lambda: len(service.open_handles) == 2 and len(service.lock.waiters) == 1)
+    wait_for(lambda: not any(alarm.is_set() for alarm in list(here._alarms.values())))
+    here.drop_file(1)
+    for other in others:
+        other.end()
 
 
 def test_an_unlock_that_is_interrupted_unlocks(service: Service, here: Locks) -> None:
