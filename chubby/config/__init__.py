@@ -18,7 +18,7 @@ where the two differ; limits live there as well, and a new master puts those of 
 | `table`     | reads a TOML table key by key; every complaint names file, key, remedy  |
 | `parse`     | text → `CellConfig`                                                     |
 | `rules`     | how the values of a configuration must agree                            |
-| `load`      | reads files; `resolve`, the order below                                 |
+| `load`      | reads files; `resolve`, the order below; `cell_names`, all there are    |
 
 Only `load` reads anything, and it takes environment and working directory as arguments.
 
@@ -42,6 +42,7 @@ from chubby.config.load import (
     CELL_VARIABLE,
     CONFIG_VARIABLE,
     CellAddresses,
+    cell_names,
     find_cell,
     find_file,
     load_cell,
@@ -63,6 +64,7 @@ __all__ = [
     "ReplicaConfig",
     "Storage",
     "Timing",
+    "cell_names",
     "check_bootstrap",
     "find_cell",
     "find_file",

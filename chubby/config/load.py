@@ -6,6 +6,7 @@ The package docstring states the order in which a client's cell is looked for.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -74,6 +75,22 @@ def find_file(cell: str, environment: Mapping[str, str], directory: Path) -> Pat
     )
 
 
+def cell_names(environment: Mapping[str, str], directory: Path) -> tuple[str, ...]:
+    """The cells that are configured, by name in order: those that `resolve` finds, and those whose file is wrong.
+
+    Every `<cell>.toml` in the search folders that has the name of a cell, the cell of `CHUBBY_CONFIG`, and `local` if
+    anything says which that is. Of all others only the names of their files are read; a folder that cannot be read has
+    none.
+    """
+    found = {file.stem for folder in search_folders(environment, directory) for file in _toml_files(folder)}
+    with contextlib.suppress(ConfigError):
+        found.add(_from_variable(environment, directory))
+    with contextlib.suppress(ConfigError):
+        resolve(paths.LOCAL_CELL, environment, directory)
+        found.add(paths.LOCAL_CELL)
+    return tuple(sorted(name for name in found if _may_be_a_cell(name)))
+
+
 def find_cell(cell: str, environment: Mapping[str, str], directory: Path) -> CellConfig:
     """The configuration of `cell` (`local`: of whichever cell the environment means), by steps 2 to 4 of the order.
 
@@ -126,6 +143,27 @@ def _from_environment(cell: str, environment: Mapping[str, str], directory: Path
             f"{config.name!r} is not what the file is named after: write name = {wanted!r} or rename the file",
         )
     return config
+
+
+def _from_variable(environment: Mapping[str, str], directory: Path) -> str:
+    """The name of the cell that the file in `CHUBBY_CONFIG` states; empty if there is none."""
+    file = environment.get(CONFIG_VARIABLE, "")
+    return load_cell(directory / file).name if file else ""
+
+
+def _toml_files(folder: Path) -> list[Path]:
+    try:
+        return [file for file in folder.iterdir() if file.suffix == ".toml" and file.is_file()]
+    except OSError:
+        return []
+
+
+def _may_be_a_cell(name: str) -> bool:
+    try:
+        paths.validate_cell(name)
+    except BadPath:
+        return False
+    return True
 
 
 def _addresses(text: str, origin: str) -> tuple[str, ...]:
