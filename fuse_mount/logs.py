@@ -32,9 +32,9 @@ def log_to_file(file: str) -> None:
 
 def log_to_system(listener: Path = SYSLOG) -> None:
     """Log to syslog, or to the journal, which listens there where it is; where neither does nothing is kept."""
-    try:
+    if listener.exists():
         _log_to(SysLogHandler(str(listener), SysLogHandler.LOG_DAEMON), _SYSLOG_LINE)
-    except OSError:
+    else:
         _log_to(logging.NullHandler(), "")
 
 

@@ -5,13 +5,13 @@
 | 0    | done                                                                           |
 | 1    | the answer is no: node missing, condition not met, lock held, sequencer stale  |
 | 64   | wrong usage: bad path, bad argument                                            |
-| 69   | the cell cannot be reached, has no quorum, or has stopped writes               |
+| 69   | the cell cannot be reached, has no quorum, or has stopped writes; no FUSE here |
 | 70   | a bug                                                                          |
 | 74   | the disk refused, or data is corrupt                                           |
-| 75   | a lock could not be had in time; the outcome is unknown: try again             |
+| 75   | a lock could not be had in time; the outcome is unknown; a mount is in use     |
 | 77   | permission denied                                                              |
 | 78   | a configuration file is wrong                                                  |
-| 128+n| ended by signal n (`cell start` and `backup schedule` end so with 0)           |
+| 128+n| ended by signal n; `cell start`, `backup schedule`, `mount --foreground`: 0    |
 
 `chubby lock` passes on the exit code of its command (128 + n if signal n ended it); 126 and 127 say that it could not
 be started. 69 says that the lock was lost although the command ended as if all were well.

@@ -54,8 +54,8 @@ def chubby() -> None:
     --config and --address). A name that does not begin with /ls/ is inside the cell of --cell.
 
     Exit codes: 0 done; 1 the answer is no (node missing, condition not met, lock held); 64 wrong usage; 69 the cell
-    cannot be reached; 70 a bug; 74 the disk refused; 75 the lock could not be had in time, or the outcome is unknown;
-    77 permission denied; 78 wrong configuration; 128 + n ended by signal n.
+    cannot be reached; 70 a bug; 74 the disk refused; 75 the lock could not be had in time, the outcome is unknown, or
+    a mount is in use; 77 permission denied; 78 wrong configuration; 128 + n ended by signal n.
     """
 
 

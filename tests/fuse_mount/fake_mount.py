@@ -6,6 +6,7 @@ As a program, `python -m tests.fuse_mount.fake_mount BEHAVIOUR ORDER` is what `p
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -59,6 +60,11 @@ class FakeMount:
         """As what the daemon is given. (What a file system has besides is never called.)"""
         return cast(Files, self)
 
+    @property
+    def mount(self) -> Mounted:
+        """As what is attached. (All that is ever done to it is to unmount it.)"""
+        return cast(Mounted, self)
+
     def start(self) -> None:
         """See `Files`."""
         self.noted.append("start")
@@ -66,7 +72,7 @@ class FakeMount:
 
     def attach(self, mount: Mounted) -> None:
         """See `Files`."""
-        assert mount is self
+        assert mount is self.mount
         self.noted.append("attach")
 
     def close(self) -> None:
@@ -77,19 +83,35 @@ class FakeMount:
     def serve(self, mounted: Callable[[Mounted], None]) -> None:
         """See `Serve`: until `unmount`, or until `gone` is set as if by umount(8)."""
         self.noted.append("mount")
-        mounted(self)
+        mounted(self.mount)
         self._served()
         assert self.gone.wait(PATIENCE)
-
-    def invalidate(self, path: str) -> bool:
-        """See `Mounted`."""
-        return False
 
     def unmount(self) -> None:
         """See `Mounted`."""
         self.noted.append("unmount")
         self._unmount()
         self.gone.set()
+
+
+def strike(*numbers: signal.Signals) -> Callable[[], None]:
+    """Send these signals to this process, one after the other."""
+
+    def send() -> None:
+        for number in numbers:
+            os.kill(os.getpid(), number)
+
+    return send
+
+
+def then(*steps: Callable[[], object]) -> Callable[[], None]:
+    """Do all of them."""
+
+    def do() -> None:
+        for step in steps:
+            step()
+
+    return do
 
 
 def fail() -> None:

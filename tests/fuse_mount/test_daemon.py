@@ -15,27 +15,7 @@ from fuse_mount import daemon
 from fuse_mount.daemon import TABLE, Act, Daemon, Happening, Left, Phase
 from fuse_mount.kernel import Mounted
 from fuse_mount.wake import ENDING_SIGNALS
-from tests.fuse_mount.fake_mount import PATIENCE, FakeMount, fail, nothing
-
-
-def strike(*numbers: signal.Signals) -> Callable[[], None]:
-    """Send these signals to this process, one after the other."""
-
-    def send() -> None:
-        for number in numbers:
-            os.kill(os.getpid(), number)
-
-    return send
-
-
-def then(*steps: Callable[[], object]) -> Callable[[], None]:
-    """Do all of them."""
-
-    def do() -> None:
-        for step in steps:
-            step()
-
-    return do
+from tests.fuse_mount.fake_mount import PATIENCE, FakeMount, fail, nothing, strike, then
 
 
 def life_of(fake: FakeMount, tell: Callable[[], object] = nothing, starter: int | None = None) -> Daemon:
