@@ -19,6 +19,7 @@ from fuse_mount.errnos import errno_of
 from fuse_mount.filesystem import Caller
 from fuse_mount.library import Library
 from fuse_mount.life import Life
+from fuse_mount.staying import stay
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class Requests:
         """`method` as libfuse may call it: errors come back as negative numbers."""
 
         def callback(*arguments: object) -> int:
+            stay()
             try:
                 return method(*arguments)
             except (OSError, ChubbyError) as error:
