@@ -90,7 +90,12 @@ def free_ports(count: int) -> list[int]:
 
 def bound_to_us(*arguments: str) -> list[str]:
     """The command line of a Python child that gets SIGTERM when this process dies, however it dies."""
-    return [*launch.PYTHON, str(Path(launch.__file__)), str(os.getpid()), sys.executable, *arguments]
+    return bound(sys.executable, *arguments)
+
+
+def bound(*command: str) -> list[str]:
+    """The same for any command."""
+    return [*launch.PYTHON, str(Path(launch.__file__)), str(os.getpid()), *command]
 
 
 def alive(pid: int) -> bool:

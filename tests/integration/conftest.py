@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.integration.cells import Cell, running_cell
+from tests.integration.mounts import Mount, Tool, mounts
 from tests.integration.programs import Program, Starter
 
 
@@ -43,3 +45,71 @@ def start(request: pytest.FixtureRequest) -> Iterator[Starter]:
     if request.session.testsfailed > failed:
         for program in programs:
             print("---", *program.arguments, *program.said, sep="\n")
+
+
+# ------------------------------------------------------------------------------------------------------------- mounts
+
+
+@pytest.fixture(scope="module")
+def mounted_cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
+    """Three replicas with short leases, for all tests of a module that mounts them."""
+    with running_cell(tmp_path_factory.mktemp("cell"), replicas=3) as cell:
+        yield cell
+
+
+@pytest.fixture(scope="module")
+def module_mounts(mounted_cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mount, ...]]:
+    """Two mounts of it, by two processes."""
+    directory = tmp_path_factory.mktemp("mounts")
+    with mounts(mounted_cell, directory / "here", directory / "there") as both:
+        yield both
+
+
+@pytest.fixture
+def two_mounts(
+    mounted_cell: Cell, module_mounts: tuple[Mount, Mount], request: pytest.FixtureRequest
+) -> Iterator[tuple[Mount, Mount]]:
+    """The module's mounts, both alive, of a cell that is whole. When the test failed, what they logged is shown."""
+    failed = request.session.testsfailed
+    mounted_cell.heal()
+    for each in module_mounts:
+        each.heal()
+    yield module_mounts
+    if request.session.testsfailed > failed:
+        mounted_cell.show_logs()
+        for each in module_mounts:
+            print(f"--- mount at {each.directory}\n{each.log()[-4000:]}")
+
+
+@pytest.fixture
+def here(two_mounts: tuple[Mount, Mount], request: pytest.FixtureRequest) -> Path:
+    """A directory of the test's own, on the first mount."""
+    name: str = request.node.name
+    directory = two_mounts[0] / name
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def there(two_mounts: tuple[Mount, Mount], here: Path) -> Path:
+    """The same directory, on the second mount."""
+    return two_mounts[1] / here.name
+
+
+@pytest.fixture
+def tool(request: pytest.FixtureRequest) -> Iterator[Starter]:
+    """Starts programs of any kind; they are killed when the test is over. If it failed, what they said is shown."""
+    failed = request.session.testsfailed
+    tools: list[Tool] = []
+    with ExitStack() as stack:
+
+        def start(*command: str) -> Tool:
+            made = Tool(*command)
+            stack.enter_context(made)
+            tools.append(made)
+            return made
+
+        yield start
+    if request.session.testsfailed > failed:
+        for each in tools:
+            print("---", *each.arguments, *each.said, sep="\n")

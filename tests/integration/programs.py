@@ -21,7 +21,7 @@ from types import TracebackType
 import chubby
 import chubby.aio
 from chubby.errors import ChubbyError
-from tests.integration.cells import PATIENCE, ROOT, bound_to_us
+from tests.integration.cells import PATIENCE, ROOT, bound, bound_to_us
 
 Json = dict[str, int | str]
 
@@ -30,11 +30,17 @@ class Program:
     """A running client process."""
 
     def __init__(self, *arguments: str) -> None:
-        """Run this file with `arguments` (the first names one of its programs), or if that is `-m`, any module."""
+        """Run this file with `arguments`: the first names one of its programs. `-m`: any module; `--`: any command."""
         self.arguments = arguments
-        module = arguments if arguments[0] == "-m" else ("-m", "tests.integration.programs", *arguments)
+        match arguments[0]:
+            case "--":
+                command = bound(*arguments[1:])
+            case "-m":
+                command = bound_to_us(*arguments)
+            case _:
+                command = bound_to_us("-m", "tests.integration.programs", *arguments)
         self.process = subprocess.Popen(
-            bound_to_us(*module),
+            command,
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
