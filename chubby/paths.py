@@ -79,6 +79,7 @@ class Name(NamedTuple):
     path: str
 
 
+@functools.lru_cache(maxsize=_CACHED_PATHS)
 def parse(name: str) -> Name:
     """Take the full name `/ls/<cell>/a/b/c` apart into `(cell, "/a/b/c")`, both checked.
 

@@ -144,13 +144,14 @@ def modified_ns(stat: Stat) -> int:
 
 def kept_mode(stat: Stat) -> int | None:
     """The permissions somebody set, if anybody did."""
-    value = stat.attributes.get(MODE, b"")
-    return int(value, 8) & PERMISSIONS if _MODE_FORM.match(value) else None
+    value = stat.attributes.get(MODE)
+    return int(value, 8) & PERMISSIONS if value and _MODE_FORM.match(value) else None
 
 
 def kept_owner(stat: Stat) -> tuple[int, int] | None:
     """The user and the group somebody set, if anybody did."""
-    found = _OWNER_FORM.match(stat.attributes.get(OWNER, b""))
+    value = stat.attributes.get(OWNER)
+    found = _OWNER_FORM.match(value) if value else None
     if found is None:
         return None
     uid, gid = int(found[1]), int(found[2])
@@ -159,7 +160,8 @@ def kept_owner(stat: Stat) -> tuple[int, int] | None:
 
 def kept_times(stat: Stat) -> tuple[int, int] | None:
     """The times of access and change in nanoseconds that somebody set, if anybody did for the present content."""
-    found = _TIMES_FORM.match(stat.attributes.get(TIMES, b""))
+    value = stat.attributes.get(TIMES)
+    found = _TIMES_FORM.match(value) if value else None
     if found is None or int(found[1]) != stat.content_generation:
         return None
     accessed, modified = int(found[2]), int(found[3])

@@ -25,7 +25,7 @@ from typing import Final, NoReturn
 from chubby.types.events import Event
 from chubby.types.status import CellStatus
 from chubby.types.stream import CacheKey
-from fuse_mount.attributes import View
+from fuse_mount.attributes import Shape, View
 from fuse_mount.controls import FIRST, Controls
 from fuse_mount.extended import Extended
 from fuse_mount.files import Files
@@ -338,9 +338,11 @@ class CellFiles:
 
     def _check_file(self, tenure: Tenure, place: Made) -> None:
         """Raises OSError EISDIR if the place is shown as a directory, NoNode if it is not there."""
-        mode = self._tree.getattr(tenure, place)["st_mode"]
-        if posix.S_ISDIR(mode):
+        _, shape = self._tree.stat(tenure, place)
+        if shape is Shape.DIRECTORY:
             raise OSError(errno.EISDIR, f"{place.path} is a directory")
+        if shape is Shape.CONTENTS:
+            self._tree.getattr(tenure, place)
 
 
 def _made(place: Place) -> Made:
