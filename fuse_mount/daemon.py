@@ -34,6 +34,10 @@ session is to be closed.
 """
 GIVE_UP_LIMIT: Final = 1.0
 """The same, if it is not mounted yet."""
+TOGETHER: Final = 0.5
+"""Seconds within which further signals are the first one over again. One who dies while we are bound to their life
+(PDEATHSIG) sends one for each of their threads; a terminal and a service manager may both mean us.
+"""
 
 
 class Files(FileSystem, Protocol):
@@ -72,6 +76,8 @@ class Happening(enum.IntEnum):
     ABANDONED = 202
     """Whoever started it has gone before it was told."""
     OVERDUE = 203
+    ECHO = 204
+    """A signal that says what the one before has said."""
 
 
 class Act(enum.Enum):
@@ -96,6 +102,7 @@ TABLE: Final[dict[tuple[Phase, Happening], tuple[Phase, Act]]] = {
     (Phase.ENDING, Happening.MOUNTED): (Phase.ENDING, Act.UNMOUNT),
     (Phase.ENDING, Happening.FINISHED): (Phase.OVER, Act.NOTHING),
     (Phase.ENDING, Happening.ABANDONED): (Phase.ENDING, Act.NOTHING),
+    (Phase.ENDING, Happening.ECHO): (Phase.ENDING, Act.NOTHING),
     (Phase.ENDING, Happening.OVERDUE): (Phase.OVER, Act.LEAVE),
 }
 """What follows; there is no clock but in ENDING, and nothing happens any more in OVER."""
@@ -113,21 +120,31 @@ class Left(Exception):
 class Daemon:
     """One mount from its start to its end. To be made and run in the main thread, once."""
 
-    def __init__(self, files: Files, serve: Serve, tell: Callable[[], None], starter: int | None = None) -> None:
+    def __init__(
+        self,
+        files: Files,
+        serve: Serve,
+        tell: Callable[[], None],
+        starter: int | None = None,
+        last: Callable[[], None] | None = None,
+    ) -> None:
         """`tell` is called in the main thread once it is mounted; BrokenPipeError says that nobody wanted to know.
 
         `starter`: a pipe to whoever started this and waits at its other end; gone before `tell`, they want no mount.
+        `last` is called before Left is raised, while no signal can strike.
         """
         self.phase = Phase.STARTING
         self._files = files
         self._serve = serve
         self._tell = tell
         self._starter = starter
+        self._last = last
         self._wake = Wake()
         self._mount: Mounted | None = None
         self._error: BaseException | None = None
         self._unwanted = threading.Event()
         self._number = 0
+        self._asked = 0.0
         self._deadline: float | None = None
 
     def run(self) -> None:
@@ -150,6 +167,8 @@ class Daemon:
         if came is None:
             return Happening.OVERDUE
         if came < Happening.MOUNTED:
+            if self.phase is Phase.ENDING and time.monotonic() < self._asked + TOGETHER:
+                return Happening.ECHO
             self._number = came
             return Happening.SIGNAL
         return Happening(came)
@@ -168,6 +187,8 @@ class Daemon:
                 self._unmount()
                 self._end_within(END_LIMIT)
             case Act.LEAVE:
+                if self._last is not None:
+                    self._last()
                 raise Left(self._number)
 
     def _tell_starter(self) -> None:
@@ -179,7 +200,8 @@ class Daemon:
             self._wake.tell(Happening.ABANDONED)
 
     def _end_within(self, limit: float) -> None:
-        self._deadline = time.monotonic() + limit
+        self._asked = time.monotonic()
+        self._deadline = self._asked + limit
 
     def _unmount(self) -> None:
         if self._number:

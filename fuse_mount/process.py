@@ -80,10 +80,8 @@ def _log_to(order: Order, otherwise: Callable[[], None]) -> None:
 def _live(order: Order, make: Make, tell: Callable[[], None], starter: int | None, leave: Leave) -> None:
     files, serve = make(order)
     try:
-        Daemon(files, serve, tell, starter).run()
+        Daemon(files, serve, tell, starter, last=lambda: _detach(order.directory)).run()
     except Left as left:
-        log.warning("%s: left before all was in good order", order.directory)
-        _detach(order.directory)
         logging.shutdown()
         leave(128 + left.number if left.number else 1)
     log.info("%s is unmounted", order.directory)
@@ -98,6 +96,7 @@ def _announce(order: Order) -> None:
 
 def _detach(directory: str) -> None:
     """Leave no mount behind that nobody serves, as far as that can be done without waiting."""
+    log.warning("%s: left before all was in good order", directory)
     mount = mount_table.at(directory)
     if mount is not None and mount.ours and server_of(mount.device) in (None, os.getpid()):
         with contextlib.suppress(MountError):

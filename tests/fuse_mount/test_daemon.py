@@ -157,14 +157,23 @@ def test_an_unmount_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert left.value.number == signal.SIGHUP
 
 
-def test_a_second_signal_ends_it_at_once() -> None:
-    """Whatever it waits for, and however long that could take."""
+def test_a_second_signal_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it waits for, and however long that could take. What is done last is not struck by a third one."""
+    monkeypatch.setattr(daemon, "TOGETHER", 0.0)
     closing = threading.Event()
     fake = FakeMount(close=then(strike(signal.SIGINT), lambda: closing.wait(PATIENCE)))
+    last = then(strike(signal.SIGTERM), lambda: fake.noted.append("last"))
     with pytest.raises(Left) as left:
-        life_of(fake, tell=strike(signal.SIGTERM)).run()
+        Daemon(fake.files, fake.serve, strike(signal.SIGTERM), last=last).run()
     closing.set()
-    assert left.value.number == signal.SIGINT
+    assert left.value.number == signal.SIGINT and fake.noted[-1] == "last"
+
+
+def test_signals_at_the_same_time_are_one() -> None:
+    """A parent with many threads sends many as it dies: all in good order nevertheless."""
+    fake = FakeMount(unmount=strike(signal.SIGTERM), close=strike(signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+    life_of(fake, tell=strike(signal.SIGTERM)).run()
+    assert fake.noted == ["start", "mount", "attach", "tell", "unmount", "close"]
 
 
 def test_who_started_it_and_has_gone_wants_no_mount() -> None:
@@ -221,11 +230,13 @@ def test_signals_that_were_ignored_stay_ignored() -> None:
     ids=lambda each: each.name,
 )
 def test_the_table_knows_what_to_do_in_each_case(phase: Phase, happening: Happening) -> None:
-    """But for what cannot be: nothing is overdue before it was asked for, and one mounts once."""
+    """But for what cannot be: nothing is overdue or said again before it was asked for, and one mounts once."""
     impossible = {
         (Phase.STARTING, Happening.OVERDUE),
         (Phase.MOUNTED, Happening.OVERDUE),
         (Phase.MOUNTED, Happening.MOUNTED),
+        (Phase.STARTING, Happening.ECHO),
+        (Phase.MOUNTED, Happening.ECHO),
     }
     assert ((phase, happening) in TABLE) is ((phase, happening) not in impossible)
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from chubby.errors import NoQuorum
-from fuse_mount import mount_table, process
+from fuse_mount import daemon, mount_table, process
 from fuse_mount.daemon import Files, Serve
 from fuse_mount.mount_table import TYPE, MountPoint
 from fuse_mount.orders import Locator, Order
@@ -64,7 +64,11 @@ def order(tmp_path: Path) -> Order:
 
 @pytest.fixture
 def detached(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """What is mounted at /mnt, by this process; which is taken away, lazily or not, notes it here."""
+    """What is mounted at /mnt, by this process; which is taken away, lazily or not, notes it here.
+
+    Two signals are two, however soon one follows the other.
+    """
+    monkeypatch.setattr(daemon, "TOGETHER", 0.0)
     found: list[tuple[str, bool]] = []
     monkeypatch.setattr(mount_table, "at", lambda directory: OURS)
     monkeypatch.setattr(process, "server_of", lambda device: os.getpid())
