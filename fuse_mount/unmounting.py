@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -13,7 +14,7 @@ import msgspec
 from fuse_mount import mount_table
 from fuse_mount.mount_table import TYPE, Life, MountPoint
 from fuse_mount.troubles import MountError, Trouble
-from fuse_mount.users import server_of, users_of, wait_for_end
+from fuse_mount.users import children_of, server_of, users_of, wait_for_end
 
 END_LIMIT: Final = 15.0
 """Seconds that the process of a mount has to close its session: longer than it gives itself."""
@@ -47,16 +48,17 @@ def unmount(directory: str | os.PathLike[str], lazy: bool = False, patience: flo
     """
     mount = ours_at(mount_table.resolve(directory))
     server = server_of(mount.device)
-    watch = _watch(server)
-    try:
+    with contextlib.ExitStack() as stack:
+        watch = _watch(server, stack)
+        # libfuse's helper for `auto_unmount` ends after the server, and unmounts what it finds at the directory then: a
+        # new mount, if it is late. So it is waited for, too.
+        helpers = [_watch(child, stack) for child in children_of(server)] if server is not None else []
         stale = watch is None and mount_table.probe(mount.directory) is Life.STALE
         take_away(mount, lazy)
         elsewhere = tuple(mount_table.elsewhere(mount))
-        ended = watch is None or wait_for_end(watch, 0.0 if lazy or elsewhere else patience)
+        waits = 0.0 if lazy or elsewhere else patience
+        ended = all(each is None or wait_for_end(each, waits) for each in [watch, *helpers])
         return Unmounted(mount.directory, mount.source, stale, None if ended else server, elsewhere)
-    finally:
-        if watch is not None:
-            os.close(watch)
 
 
 def ours_at(directory: str) -> MountPoint:
@@ -83,12 +85,15 @@ def take_away(mount: MountPoint, lazy: bool) -> None:
         raise MountError(Trouble.REFUSED, f"{mount.directory} cannot be unmounted: {os.strerror(code)}")
 
 
-def _watch(process: int | None) -> int | None:
-    """A pidfd, which never means another process than this one; None if it has ended."""
+def _watch(process: int | None, stack: contextlib.ExitStack) -> int | None:
+    """A pidfd, which never means another process than this one, until the end of `stack`; None if it has ended."""
     try:
-        return os.pidfd_open(process) if process is not None else None
+        watch = os.pidfd_open(process) if process is not None else None
     except ProcessLookupError:
         return None
+    if watch is not None:
+        stack.callback(os.close, watch)
+    return watch
 
 
 def _umount(directory: str, flags: int) -> int:

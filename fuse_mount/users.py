@@ -58,6 +58,15 @@ def server_of(device: str, proc: Path = PROC) -> int | None:
     return next((int(process.name) for process in named if _may_serve(process, device)), None)
 
 
+def children_of(process: int, proc: Path = PROC) -> list[int]:
+    """Its child processes, as far as the kernel tells."""
+    found = []
+    for listing in (proc / str(process) / "task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(number) for number in listing.read_text().split()]
+    return sorted(found)
+
+
 def wait_for_end(descriptor: int, patience: float) -> bool:
     """Wait for the end of the process of a pidfd, `patience` seconds at most; whether it came."""
     ends = select.poll()

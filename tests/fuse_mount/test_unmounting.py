@@ -19,9 +19,9 @@ from fuse_mount.orders import Locator, Order
 from fuse_mount.starting import check_directory, start
 from fuse_mount.troubles import MountError, Trouble
 from fuse_mount.unmounting import Unmounted, unmount
-from fuse_mount.users import server_of
+from fuse_mount.users import children_of, server_of
 from tests.fuse_mount.fake_mount import AUTO, MOUNTED, program
-from tests.integration.cells import wait_for
+from tests.integration.cells import alive, wait_for
 
 pytestmark = pytest.mark.fuse
 
@@ -105,6 +105,15 @@ def test_unmounting_waits_for_the_end_of_its_process(begin: Begin, place: Path) 
     assert os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     assert ended(process) == 0
     assert mount_table.at(str(place)) is None
+
+
+def test_unmounting_waits_for_the_end_of_libfuses_helper(begin: Begin, place: Path) -> None:
+    """Which would unmount whatever is mounted there next."""
+    process = begin(kernel=(AUTO,))
+    helper = children_of(process)
+    assert len(helper) == 1 and alive(helper[0])
+    assert unmount(place).server is None
+    assert not alive(process) and not alive(helper[0])
 
 
 @pytest.mark.parametrize("command", [["umount"], ["fusermount3", "-u"], ["umount", "--lazy"]], ids=" ".join)

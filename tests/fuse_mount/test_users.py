@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fuse_mount import users
-from fuse_mount.users import User, name_ourselves, server_of, users_of, wait_for_end
+from fuse_mount.users import User, children_of, name_ourselves, server_of, users_of, wait_for_end
 
 
 def process(proc: Path, number: int, name: str, maps: str = "", **links: str) -> None:
@@ -72,6 +72,15 @@ def test_who_served_another_mount_of_the_same_device_does_not_serve_this_one(pro
     assert server_of("0:39", proc) == 8
     (proc / "8" / "comm").write_text("bash\n")
     assert server_of("0:39", proc) is None
+
+
+def test_children(proc: Path) -> None:
+    """Of all threads of a process; none where there is no such process, or the kernel does not tell."""
+    for thread, children in (("8", "30 5 "), ("81", ""), ("82", "7 ")):
+        (proc / "8" / "task" / thread).mkdir(parents=True)
+        (proc / "8" / "task" / thread / "children").write_text(children)
+    assert children_of(8, proc) == [5, 7, 30]
+    assert children_of(1, proc) == [] and children_of(99, proc) == []
 
 
 def test_we_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
