@@ -186,3 +186,18 @@ def test_it_is_stopped_before_the_cell_has_a_master(config: Path) -> None:
         process.communicate(timeout=LIMIT)
         assert process.returncode == 0
     assert not (config.parent / "ls").exists()
+
+
+def test_make_cell_mounts_unless_told_otherwise() -> None:
+    """At ./ls/local, which git does not see."""
+    root = Path(__file__).resolve().parents[2]
+
+    def recipe(*words: str) -> str:
+        """The command that `make cell` would run."""
+        shown = subprocess.run(["make", "-n", "cell", *words], cwd=root, capture_output=True, text=True, check=True)
+        return shown.stdout.splitlines()[-1]
+
+    assert recipe().split()[-4:] == ["cell", "start", "--mount", "ls/local"]
+    assert recipe("MOUNT=").split()[-2:] == ["cell", "start"]
+    assert recipe("MOUNT=/mnt", "ARGS=--json").split()[-3:] == ["--mount", "/mnt", "--json"]
+    assert "/ls/" in (root / ".gitignore").read_text().splitlines()
