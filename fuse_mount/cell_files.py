@@ -94,8 +94,7 @@ class CellFiles:
     def _ended(self, tenure: Tenure) -> None:
         """Waiters end, and what the kernel kept of open files goes: their reads shall say that all is over."""
         tenure.locks.abandon()
-        for name in self._files.names():
-            self._kernel.drop(name)
+        self._files.lost(tenure)
 
     def _tell(self, event: Event) -> None:
         self._feed.put(event, time.time_ns())
@@ -103,7 +102,9 @@ class CellFiles:
             self._toucher.put(name, event)
 
     def _status(self) -> CellStatus:
-        return self._tenures.present().session.status()
+        status = self._tenures.present().session.status()
+        self._files.learn_limit(status.content_limit)
+        return status
 
     # ------------------------------------------------------------------------------------------------------- names
 

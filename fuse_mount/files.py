@@ -1,10 +1,8 @@
 """Open files: content is fetched at open, gathered in memory, and committed when a descriptor is flushed (DESIGN §2).
 
-Nothing here waits for the network but `open`, `create`, `flush`, `fsync`, `release` and `refresh`. The mutex guards the
-tables and contents and is never held across a call; a node's `committing` is, and keeps its commits in order.
-
-**Which pages the kernel may use.** Files that may be written are opened with direct I/O, so their bytes are ours alone.
-For the others see `pages`: what is served of a node is one content, the newest that we know, whoever reads.
+Nothing here waits for the network but `open`, `create`, `flush`, `release`, `settle`, `still`, `holding`, `refresh`
+and, if the cell has something newer than is shown, `size`. What is shown of an open node, and who is told when that
+changes, is in `showing`; how it gets to the cell, in `commits`.
 """
 
 from __future__ import annotations
@@ -12,30 +10,28 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Callable
-from threading import Lock
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from chubby import CreateMode, Handle, Mode
-from chubby.client.waiting import Patience
-from chubby.errors import ChubbyError, GenerationMismatch, HandleInvalid, NoNode
+from chubby import CreateMode, Handle
+from chubby.errors import ChubbyError, HandleInvalid, NoNode
 from chubby.types.identity import Revision
 from chubby.types.limits import CONTENT_LIMIT
-from chubby.types.nodes import NodeKind, Stat
-from fuse_mount.contents import Commit, Content, Version
-from fuse_mount.errnos import errno_of
+from chubby.types.nodes import NodeKind
+from fuse_mount.commits import READ_WRITE, Commits
+from fuse_mount.contents import Content, Version
 from fuse_mount.filesystem import Opened
-from fuse_mount.open_nodes import Fate, OpenFile, OpenNode, OpenNodes
-from fuse_mount.pages import Pages
+from fuse_mount.open_nodes import Fate, OpenFile, OpenNode
+from fuse_mount.showing import Showing
 from fuse_mount.tenure import Tenure
 
 logger = logging.getLogger(__name__)
 
-_READ_WRITE = Mode.READ | Mode.WRITE
 _ATTEMPTS = 8
 """A node may be deleted and made again between two of our calls, but hardly that often."""
 
 
-class Files:
+class Files(Showing):
     """See the module. `dropped(name)` has the kernel forget the pages of what the mount shows as `name`; may wait.
 
     `made` is told the revision of each change. `limit` is how long a content may become, in bytes.
@@ -44,55 +40,79 @@ class Files:
     def __init__(
         self, dropped: Callable[[str], object], made: Callable[[Revision], object], limit: int = CONTENT_LIMIT
     ) -> None:
+        super().__init__(dropped)
         self.limit = limit
-        self._dropped = dropped
         self._made = made
-        self._mutex = Lock()
-        self._open = OpenNodes()
-        self._pages = Pages()
+        self._commits = Commits(self._mutex, self._shows_another, self._tell, made)
+
+    def learn_limit(self, limit: int) -> None:
+        """The cell says how long a content may become, in bytes; 0: it does not know."""
+        if limit:
+            self.limit = limit
 
     # ----------------------------------------------------------------------------------------------- open, release
 
     def open(self, tenure: Tenure, name: str, path: str, flags: int) -> Opened:
         """Open the node at `path`, which the mount shows as `name`. Raises NoNode, PermissionDenied, ..."""
         for _ in range(_ATTEMPTS):
-            handle = self._writing(tenure, path) if flags & os.O_ACCMODE != os.O_RDONLY else None
-            content = self._fetch(tenure, path, handle, flags)
-            if content is not None:
-                return self._opened(tenure, name, path, handle, content, flags)
-            if handle is not None:
-                tenure.reader.dismiss(handle)
+            opened = self._open_once(tenure, name, path, flags)
+            if opened is not None:
+                return opened
         raise NoNode(f"{path} is deleted and made again and again")
+
+    def _open_once(self, tenure: Tenure, name: str, path: str, flags: int) -> Opened | None:
+        """The same; None if the node was deleted and made again meanwhile."""
+        writable = flags & os.O_ACCMODE != os.O_RDONLY
+        handle = tenure.session.open(tenure.reader.name(path), mode=READ_WRITE) if writable else None
+        opened: Opened | None = None
+        try:
+            content = self._fetch(tenure, path, handle, flags)
+            opened = self._opened(tenure, name, path, handle, content, flags)
+        except HandleInvalid:
+            return None
+        finally:
+            if opened is None and handle is not None:
+                tenure.reader.dismiss(handle)
+        return opened
 
     def create(self, tenure: Tenure, name: str, path: str, flags: int, attributes: dict[str, bytes]) -> Opened:
         """Make the node and open it; one that is there is opened, or with O_EXCL refused. Raises NodeExists, NoNode."""
-        made = tenure.session.open(
-            tenure.reader.name(path),
-            mode=_READ_WRITE,
-            create=CreateMode.MUST if flags & os.O_EXCL else CreateMode.MAY,
-            kind=NodeKind.FILE,
-            attributes=attributes,
-        )
-        if not made.created:
+        for _ in range(_ATTEMPTS):
+            made = tenure.session.open(
+                tenure.reader.name(path),
+                mode=READ_WRITE,
+                create=CreateMode.MUST if flags & os.O_EXCL else CreateMode.MAY,
+                kind=NodeKind.FILE,
+                attributes=attributes,
+            )
+            opened = self._made_anew(tenure, name, path, made, flags) if made.created else None
+            if opened is not None:
+                return opened
             tenure.reader.dismiss(made)
-            return self.open(tenure, name, path, flags)
+            if made.created:
+                raise OSError(errno.ESTALE, f"{path} was deleted and made again")
+            try:
+                return self.open(tenure, name, path, flags)
+            except NoNode:  # deleted meanwhile: made anew
+                continue
+        raise NoNode(f"{path} is deleted and made again and again")
+
+    def _made_anew(self, tenure: Tenure, name: str, path: str, made: Handle, flags: int) -> Opened | None:
         known = tenure.session.cached(tenure.reader.name(path))
-        if known is not None and known.stat is not None:
+        if known is not None and known.stat is not None and known.stat.instance == made.instance:
             self._made(known.stat.created)
-        content = Content(Version(made.instance, 1), b"", self.limit)
+        content = Content(Version(made.instance, 1), b"")
         return self._opened(tenure, name, path, made, content, flags, fresh=True)
 
-    def _writing(self, tenure: Tenure, path: str) -> Handle:
-        return tenure.session.open(tenure.reader.name(path), mode=_READ_WRITE)
-
-    def _fetch(self, tenure: Tenure, path: str, handle: Handle | None, flags: int) -> Content | None:
-        """The content of the node; None if it is another instance than the handle's by now."""
-        if handle is not None and flags & os.O_TRUNC:
-            return Content(Version(handle.instance, 0), b"", self.limit)
-        contents, stat = tenure.reader.contents(path)
-        if handle is not None and handle.instance != stat.instance:
-            return None
-        return Content(Version(stat.instance, stat.content_generation), contents, self.limit)
+    def _fetch(self, tenure: Tenure, path: str, handle: Handle | None, flags: int) -> Content:
+        """The content of the node. Raises HandleInvalid if that of the handle is no more."""
+        if handle is None:
+            contents, stat = tenure.reader.contents(path)
+        elif flags & os.O_TRUNC:
+            return Content(Version(handle.instance, 0), b"")
+        else:
+            contents, stat = handle.get_contents_and_stat()
+        return Content(Version(stat.instance, stat.content_generation), contents)
 
     def _opened(
         self,
@@ -103,46 +123,60 @@ class Files:
         content: Content,
         flags: int,
         fresh: bool = False,
-    ) -> Opened:
+    ) -> Opened | None:
+        """Enter the file; None if `content` is of an older node than is known of by now."""
+        wakers: list[Callable[[], None]] = []
         with self._mutex:
             node = self._open.enter(tenure, path, content)
-            if node.content is not content and node.content.adopt(content.snapshot(), content.generation):
+            if node.fate is Fate.REPLACED:
+                return None
+            if node.content.adopt(*content.committed):
                 self._shows_another(node)
+                wakers = node.changed()
             file = self._open.open(name, node, tenure, handle)
             file.fresh = fresh
-            access = flags & os.O_ACCMODE
-            file.readable = access != os.O_WRONLY
-            file.writable = access != os.O_RDONLY
-            file.append = bool(flags & os.O_APPEND)
-            if file.writable and flags & os.O_TRUNC and not fresh:
-                node.content.truncate(file.number, 0)
-                self._shows_another(node)
-            version = node.content.version
-            if file.writable or version is None:
-                return Opened(file.number, direct_io=True)
-            return Opened(file.number, keep_cache=self._pages.opened(name, file.number, version))
+            opened = self._answer(file, flags)
+        for wake in wakers:
+            wake()
+        return opened
+
+    def _answer(self, file: OpenFile, flags: int) -> Opened:
+        """How the kernel is to treat an open file; with O_TRUNC it is emptied."""
+        access = flags & os.O_ACCMODE
+        file.readable = access != os.O_WRONLY
+        file.writable = access != os.O_RDONLY
+        file.append = bool(flags & os.O_APPEND)
+        content = file.node.content
+        if file.writable and flags & os.O_TRUNC and not file.fresh:
+            content.truncate(file.number, 0, self.limit)
+            self._shows_another(file.node)
+        if file.writable or content.version is None:
+            return Opened(file.number, direct_io=True)
+        return Opened(file.number, keep_cache=self._pages.opened(file.name, file.number, content.version))
 
     def release(self, number: int) -> None:
         """No descriptor is left: what was cut, and what could not be flushed, goes to the cell now."""
         file = self.file(number)
+        failure: BaseException | None = None
         try:
-            if file.node.content.owes(number) and not file.tenure.over:
-                self._commit(file)
+            with self._mutex:
+                due = file.node.content.owes(number)
+            if due:
+                file.tenure.check()
+                failure = self._commits.commit(file)
         except (ChubbyError, OSError) as error:
-            logger.warning("what was written to %s is lost: %s", file.node.path, error)
+            failure = error
         finally:
             with self._mutex:
-                if self._open.close(file):
-                    file.node.content.discard()
+                failure = file.node.content.failure(number) or failure
                 file.node.content.forget(number)
+                self._open.close(file)
+            if failure is not None:
+                logger.warning("what was written to %s is lost: %s", file.node.path, failure)
             if file.handle is not None:
                 file.tenure.reader.dismiss(file.handle)
 
     # ------------------------------------------------------------------------------------------------ read, write
-
-    def file(self, number: int) -> OpenFile:
-        """The open file of that number. Raises OSError EBADF."""
-        return self._open.file(number)
 
     def read(self, number: int, size: int, offset: int) -> bytes:
         """What is shown now. Raises OSError ESTALE, SessionExpired."""
@@ -151,7 +185,7 @@ class Files:
         with self._mutex:
             file.node.check()
             self._pages.used(file.name, number)
-            file.seen = file.node.content.version
+            file.seen = file.node.content.changes
             return file.node.content.read(size, offset)
 
     def write(self, number: int, data: bytes, offset: int) -> int:
@@ -161,9 +195,9 @@ class Files:
         with self._mutex:
             file.node.check()
             if file.append:
-                file.node.content.append(number, data)
+                file.node.content.append(number, data, self.limit)
             else:
-                file.node.content.write(number, data, offset)
+                file.node.content.write(number, data, offset, self.limit)
             self._shows_another(file.node)
         return len(data)
 
@@ -173,13 +207,8 @@ class Files:
         file.tenure.check()
         with self._mutex:
             file.node.check()
-            file.node.content.truncate(number, length)
+            file.node.content.truncate(number, length, self.limit)
             self._shows_another(file.node)
-
-    def _shows_another(self, node: OpenNode) -> None:
-        """Something else is served of a node from now on."""
-        for file in node.files.values():
-            self._pages.changed(file.name)
 
     # -------------------------------------------------------------------------------------------------------- flush
 
@@ -187,193 +216,78 @@ class Files:
         """What bytes were written through `number` go to the cell; `everything`: a new length too.
 
         A new length alone waits for the release: a shell empties a file, flushes it, and only then writes to it.
-        Raises what the cell says, OSError ESTALE; and once whatever made an earlier commit of these bytes fail.
+        Raises SessionExpired; and, once, OSError with whatever made a commit of these bytes fail: ESTALE if the node is
+        gone.
         """
         file = self.file(number)
         file.tenure.check()
         with self._mutex:
             self._pages.used(file.name, number)
             file.fresh = False
-            failure = file.node.content.failure(number)
-            due = file.node.content.owes(number) if everything else file.node.content.wrote(number)
+            content = file.node.content
+            failure = content.failure(number)
+            due = content.owes(number) if everything else content.wrote(number)
+        if failure is None and due:
+            self._commits.commit(file)
+            with self._mutex:
+                failure = file.node.content.failure(number)
         if failure is not None:
-            raise failure
-        if due:
-            self._commit(file)
+            raise _copy(failure)
 
     def settle(self, tenure: Tenure, path: str) -> None:
-        """Commit all that waits to be committed to the node of that name."""
-        node = self._open.node(tenure, path)
-        if node is not None:
-            for number, file in tuple(node.files.items()):
-                if node.content.owes(number):
-                    self._commit(file)
+        """Commit all that waits to be committed to the node of that name. Raises OSError if that fails."""
+        with self._mutex:
+            node = self._open.node(tenure, path)
+            owing = [] if node is None else [file for file in node.files.values() if node.content.owes(file.number)]
+        for file in owing:
+            failure = self._commits.commit(file)
+            if failure is not None:
+                raise _copy(failure)
 
-    def _commit(self, file: OpenFile) -> None:
-        node = file.node
-        _acquire(node.committing)
+    @contextmanager
+    def holding(self, tenure: Tenure, path: str) -> Iterator[None]:
+        """Within it nothing of what was written to the node of that name goes to the cell.
+
+        So that whoever removes or renames it can say so (`removed`, `renamed`, `remade`) before a commit finds it gone.
+        """
+        node: OpenNode | None = None
+        with self._mutex:
+            known = self._open.node(tenure, path)
+            file = None if known is None else next(iter(known.files.values()), None)
+        if file is not None:
+            node = self._commits.hold(file)
         try:
-            with self._mutex:
-                commit = None if node.fate is Fate.REMOVED_HERE else node.content.plan()
-            if commit is not None and node.content.owes(file.number):
-                self._carry_out(file, commit)
-        except (HandleInvalid, NoNode) as error:
-            self._lost(file, OSError(errno.ESTALE, f"{node.path} was deleted"), error)
-        except InterruptedError:
-            raise
-        except (ChubbyError, OSError) as error:
-            self._lost(file, OSError(errno_of(error), str(error)), error)
+            yield
         finally:
-            node.committing.release()
-            self._tell(node)
+            if node is not None:
+                node.committing.release()
 
-    def _tell(self, node: OpenNode) -> None:
-        """Something else is shown: the kernel drops the pages of those who read, and who polls is woken."""
-        with self._mutex:
-            wakers = node.changed()
-            names = {file.name for file in node.files.values() if not file.writable}
-        for name in names:
-            self._dropped(name)
-        for wake in wakers:
-            wake()
-
-    def _lost(self, file: OpenFile, reason: OSError, error: Exception) -> None:
-        """Everyone who wrote is told, `file` at once."""
-        with self._mutex:
-            file.node.content.failed(reason)
-            file.node.content.failure(file.number)
-            self._shows_another(file.node)
-        raise reason from error
-
-    def _carry_out(self, file: OpenFile, commit: Commit) -> None:
-        """Write to the cell what was gathered, appended to what is there now if that is all that was done."""
-        content = file.node.content
-        plan: Commit | None = commit
-        while plan is not None:
-            handle = self._handle(file)
-            try:
-                stat = handle.set_contents(plan.contents, generation=plan.generation)
-            except GenerationMismatch:
-                contents, stat = handle.get_contents_and_stat()
-                with self._mutex:
-                    content.adopt(contents, stat.content_generation)
-                    plan = content.plan() if content.owes(file.number) else None
-            except InterruptedError:
-                with self._mutex:
-                    content.interrupted(plan)
-                raise
-            else:
-                self._made(stat.modified)
-                with self._mutex:
-                    content.committed(plan, stat.content_generation)
-                    self._shows_another(file.node)
-                return
-
-    def _handle(self, file: OpenFile) -> Handle:
-        """The handle to write through. Raises HandleInvalid if the node is another by now."""
-        if file.handle is None:
-            file.handle = self._writing(file.tenure, file.node.path)
-        if file.handle.instance != file.node.content.instance:
-            raise HandleInvalid(f"{file.node.path} was deleted and made again")
-        return file.handle
-
-    # ------------------------------------------------------------------------------------------ news from the cell
+    @contextmanager
+    def still(self, tenure: Tenure, path: str) -> Iterator[None]:
+        """The same, after what was written until now was committed. Raises OSError if that fails."""
+        self.settle(tenure, path)
+        with self.holding(tenure, path):
+            yield
 
     def refresh(self, number: int) -> None:
-        """Show what the cell has now: called when a lock was taken. Raises NoNode, OSError ESTALE."""
+        """Show what the cell has now: called when a lock was taken. Raises OSError ESTALE, SessionExpired."""
         file = self.file(number)
-        contents, stat = file.tenure.reader.contents(file.node.path)
+        try:
+            contents, stat = file.tenure.reader.contents(file.node.path)
+        except NoNode as error:
+            raise OSError(errno.ESTALE, f"{file.node.path} was deleted") from error
         self.adopt(file.tenure, file.node.path, contents, stat)
         with self._mutex:
             file.node.check()
         self._dropped(file.name)
 
-    def adopt(self, tenure: Tenure, path: str, contents: bytes, stat: Stat) -> None:
-        """The cell has this now: whoever has the node open is to see it."""
-        with self._mutex:
-            node = self._open.replaced(tenure, path, stat.instance)
-            if node is None:
-                node = self._open.node(tenure, path)
-                if node is None or node.content.instance != stat.instance:
-                    return
-                if not node.content.adopt(contents, stat.content_generation):
-                    return
-            self._shows_another(node)
-        self._tell(node)
-
-    def size(self, tenure: Tenure, path: str, stat: Stat) -> int | None:
-        """How long the node is for those who have it open here; None if nobody has. What the cell has newer is fetched.
-
-        Size and bytes have to agree: the kernel cuts what it reads to the size it was told last.
-        """
-        node = self._open.node(tenure, path)
-        if node is None:
-            return None
-        if node.content.instance != stat.instance or node.content.generation < stat.content_generation:
-            contents, newer = tenure.reader.contents(path)
-            self.adopt(tenure, path, contents, newer)
-        with self._mutex:
-            known = self._open.node(tenure, path)
-            return None if known is None else known.content.size
-
-    def paths(self, tenure: Tenure) -> list[str]:
-        """The nodes that are open in this tenure."""
-        with self._mutex:
-            return list({file.node.path for file in self._open.files() if file.tenure is tenure})
-
-    def is_open(self, tenure: Tenure, path: str) -> bool:
-        """Whether the node of that name is open here."""
-        return self._open.node(tenure, path) is not None
-
     def is_fresh(self, tenure: Tenure, path: str) -> bool:
         """Whether the node was made through a file of which no descriptor was closed yet."""
-        node = self._open.node(tenure, path)
-        return node is not None and any(file.fresh for file in tuple(node.files.values()))
-
-    def removed(self, tenure: Tenure, name: str, path: str) -> None:
-        """The node was removed through this mount."""
-        with self._mutex:
-            self._pages.changed(name)
-            self._open.removed(tenure, path)
-
-    def renamed(self, tenure: Tenure, old: tuple[str, str], new: tuple[str, str], stat: Stat) -> None:
-        """What was open under the name and path `old` is so under `new`, as the node of which `stat` speaks."""
-        with self._mutex:
-            self._pages.changed(old[0])
-            self._pages.changed(new[0])
-            before = self._open.node(tenure, old[1])
-            moved = [] if before is None else list(before.files.values())
-            node = self._open.renamed(tenure, old[1], new[1], Version(stat.instance, stat.content_generation))
-            for file in moved:
-                file.name, file.handle = new[0], None
-            if node is not None:
-                self._shows_another(node)
-
-    def remade(self, tenure: Tenure, path: str, stat: Stat) -> None:
-        """The node was removed and made again, with the same content, through this mount."""
         with self._mutex:
             node = self._open.node(tenure, path)
-            if node is not None:
-                node.content.move(Version(stat.instance, stat.content_generation))
-                for file in node.files.values():
-                    file.handle = None
-
-    def names(self) -> list[str]:
-        """What the mount shows that is open: only of that need the kernel drop pages, a new open sees to itself."""
-        with self._mutex:
-            return list({file.name for file in self._open.files()})
-
-    def poll(self, number: int, wake: Callable[[], None] | None) -> bool:
-        """Whether something else is shown than when it was last read; `wake` is called once when that changes."""
-        file = self.file(number)
-        with self._mutex:
-            if wake is not None:
-                file.node.wakers[number] = wake
-            return file.seen is not None and file.seen != file.node.content.version
+            return node is not None and any(file.fresh for file in node.files.values())
 
 
-def _acquire(lock: Lock) -> None:
-    """Take a lock that is held across calls; ended by what ends the thread's calls."""
-    patience = Patience()
-    while not lock.acquire(timeout=patience.slice):
-        patience.look_up()
+def _copy(failure: OSError) -> OSError:
+    """The same for another thread: what was raised is marked by its way."""
+    return OSError(failure.errno, failure.strerror)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from chubby.paths import ROOT
+
 
 class Mounted(Protocol):
     """A mount that is served: see `binding.Mount`."""
@@ -42,4 +44,6 @@ class Kernel:
 
     def drop(self, name: str) -> bool:
         """Have it forget the pages of a file. Waits for reads of it. False: it knows nothing of that name."""
-        return self._mount is not None and self._mount.invalidate(f"{self._prefix}{name}" or "/")
+        if self._mount is None:
+            return False
+        return self._mount.invalidate(self._prefix if self._prefix and name == ROOT else f"{self._prefix}{name}")

@@ -1,16 +1,26 @@
 """The nodes that are open in this mount, by instance and by name, and the files through which they are.
 
-A node is open as long as a file is. Its name may be given to another instance meanwhile (deleted and made again): then
-the older one is *replaced*, and every call on its files is ESTALE. One that was only removed can still be read; what is
-written to it is lost without a word if it was removed here, as POSIX has it, and ESTALE if elsewhere.
+A node is open as long as a file is. What becomes of it meanwhile, and of what its files do then:
+
+| fate           | because                                | read    | write, and commit what was written      |
+|----------------|----------------------------------------|---------|-----------------------------------------|
+| `THERE`        |                                        | goes on | goes on                                 |
+| `REMOVED_HERE` | it was removed through this mount      | goes on | is lost without a word, as POSIX has it |
+| `GONE`         | the cell told that it was removed      | goes on | ESTALE when it is to be committed       |
+| `REPLACED`     | another node is known to bear its name | ESTALE  | ESTALE                                  |
+
+The cell may tell of a removal or a renaming before the mount itself, which did it, has the answer. So nodes are found
+by their instance then, whatever their name and fate are by that time.
 """
 
 from __future__ import annotations
 
 import enum
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Lock
+
+import msgspec
 
 from chubby import Handle
 from fuse_mount.contents import Content, Version
@@ -18,11 +28,20 @@ from fuse_mount.tenure import Tenure
 
 
 class Fate(enum.Enum):
-    """What has become of the node of an open file."""
+    """What has become of the node of an open file; see the module."""
 
     THERE = "there"
     REMOVED_HERE = "removed here"
+    GONE = "gone"
     REPLACED = "replaced"
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """What was the node of instance `before` is one of another instance now, in `version`, with these `contents`."""
+
+    before: int
+    version: Version
+    contents: bytes
 
 
 class OpenNode:
@@ -63,8 +82,8 @@ class OpenFile:
         self.readable = self.writable = self.append = False
         self.fresh = False
         """Made by this open, and no descriptor of it was closed yet."""
-        self.seen: Version | None = None
-        """What was shown when it was last read; for poll."""
+        self.seen = node.content.changes
+        """The changes of the content when it was opened or last read; for poll."""
 
 
 class OpenNodes:
@@ -82,22 +101,29 @@ class OpenNodes:
             raise OSError(errno.EBADF, f"{number} is no open file")
         return file
 
-    def files(self) -> Iterator[OpenFile]:
+    def files(self) -> list[OpenFile]:
         """All of them."""
-        return iter(list(self._files.values()))
+        return list(self._files.values())
 
     def node(self, tenure: Tenure, path: str) -> OpenNode | None:
         """The node open under that name, if one is."""
         return self._nodes.get((tenure.number, path))
 
     def enter(self, tenure: Tenure, path: str, content: Content) -> OpenNode:
-        """The open node of that name whose instance is that of `content`; a new one shows `content`."""
+        """The open node of that name whose instance is that of `content`; a new one shows `content`.
+
+        If a newer one is open under that name already, `content` is of one that was REPLACED.
+        """
         known = self._nodes.get((tenure.number, path))
-        if known is not None and known.content.instance >= content.instance:
+        if known is not None and known.content.instance == content.instance:
             return known
+        made = OpenNode(path, content)
+        if known is not None and known.content.instance > content.instance:
+            made.fate = Fate.REPLACED
+            return made
         if known is not None:
             known.fate = Fate.REPLACED
-        made = self._nodes[tenure.number, path] = OpenNode(path, content)
+        self._nodes[tenure.number, path] = made
         return made
 
     def open(self, name: str, node: OpenNode, tenure: Tenure, handle: Handle | None) -> OpenFile:
@@ -116,43 +142,63 @@ class OpenNodes:
         del self._nodes[tenure.number, path]
         return known
 
-    def removed(self, tenure: Tenure, path: str) -> OpenNode | None:
-        """The node of that name was removed here."""
-        known = self._nodes.pop((tenure.number, path), None)
-        if known is not None:
+    def removed(self, tenure: Tenure, path: str, instance: int) -> None:
+        """That instance of the node was removed here."""
+        known = self._nodes.get((tenure.number, path))
+        if known is not None and known.content.instance == instance:
             known.fate = Fate.REMOVED_HERE
-        return known
+            del self._nodes[tenure.number, path]
 
-    def renamed(self, tenure: Tenure, old: str, new: str, version: Version) -> OpenNode | None:
-        """What was open as `old` is the node `new` now, in this version; the files go along with it.
+    def gone(self, tenure: Tenure, path: str, instance: int) -> None:
+        """The cell has told that this instance of the node, or a later one, was removed by somebody."""
+        known = self._nodes.get((tenure.number, path))
+        if known is not None and known.content.instance <= instance:
+            known.fate = Fate.GONE
+
+    def moved(self, tenure: Tenure, moved: Moved, new: str) -> tuple[OpenNode | None, list[OpenFile]]:
+        """What was open as one instance is the node `new` now; its files go along with it, and are given back.
 
         If `new` is open too, both show one content from now on.
         """
-        moved = self._nodes.pop((tenure.number, old), None)
-        if moved is None:
-            return None
+        node = next((file.node for file in self._files.values() if _is(file, tenure, moved.before)), None)
+        if node is None:
+            return None, []
+        files = list(node.files.values())
+        if self._nodes.get((tenure.number, node.path)) is node:
+            del self._nodes[tenure.number, node.path]
         target = self._nodes.get((tenure.number, new))
-        moved.path = new
-        moved.content.move(version)
-        self._nodes[tenure.number, new] = moved
-        if target is not None and target.content.instance == version.instance:
-            for file in target.files.values():
-                file.node = moved
-            moved.files.update(target.files)
-            moved.wakers.update(target.wakers)
+        if target is not None and target.content.instance > moved.version.instance:
+            node.fate = Fate.REPLACED
+            return node, files
+        node.path, node.fate = new, Fate.THERE
+        node.content.move(moved.version, moved.contents)
+        self._nodes[tenure.number, new] = node
+        if target is not None and target.content.instance == moved.version.instance:
+            _merge(node, target)
         elif target is not None:
             target.fate = Fate.REPLACED
-        return moved
+        return node, files
 
-    def close(self, file: OpenFile) -> bool:
-        """The file is released. Whether its node is open no longer."""
+    def close(self, file: OpenFile) -> None:
+        """The file is released, and with the last one its node."""
         del self._files[file.number]
         node = file.node
         node.files.pop(file.number, None)
         node.wakers.pop(file.number, None)
-        if node.files:
-            return False
         key = (file.tenure.number, node.path)
-        if self._nodes.get(key) is node:
+        if not node.files and self._nodes.get(key) is node:
             del self._nodes[key]
-        return True
+
+
+def _is(file: OpenFile, tenure: Tenure, instance: int) -> bool:
+    node = file.node
+    return file.tenure is tenure and node.content.instance == instance and node.fate is not Fate.REMOVED_HERE
+
+
+def _merge(node: OpenNode, other: OpenNode) -> None:
+    """Two are one from now on; what was written to the `other` was written to what is not there any more."""
+    node.content.adopt(*other.content.committed)
+    for file in other.files.values():
+        file.node, file.seen = node, -1
+    node.files.update(other.files)
+    node.wakers.update(other.wakers)

@@ -1,4 +1,4 @@
-"""What the kernel's page cache holds of each file, as far as we can know.
+"""What the kernel's page cache holds of each file, as far as we can know. PURE.
 
 The kernel keeps pages per file, whoever reads, and drops them at an open unless the answer says *keep*. It may keep
 them exactly when they are of the version that the open is to see. We know that they are when
@@ -18,7 +18,7 @@ from typing import Final
 
 from fuse_mount.contents import Version
 
-LIMIT: Final = 100_000
+LIMIT: Final = 20_000
 """Files of which we remember anything; the oldest are forgotten, which costs them one read."""
 
 

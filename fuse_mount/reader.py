@@ -2,15 +2,16 @@
 
 A node that the cache knows costs no call and no handle: a listing of a thousand names brings the metadata of all, and a
 `stat` of each is answered from it. What the cache does not know is asked through a handle, which is the client's way to
-have it cached. The handle of an ephemeral node is closed at once: kept open it would keep the node alive.
+have it cached. The handle of an ephemeral node is closed at once: kept open it would keep the node alive. Any other is
+kept until it is among the longest unused of too many, and closed when nobody reads through it any more.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Final, TypeVar
 
@@ -27,13 +28,24 @@ _ATTEMPTS: Final = 8
 """A node may be deleted and made again between two of our calls, but hardly that often."""
 
 
+class _Used:
+    """A handle that is kept, or that somebody reads through."""
+
+    __slots__ = ("handle", "kept", "readers")
+
+    def __init__(self, handle: Handle) -> None:
+        self.handle = handle
+        self.kept = False
+        self.readers = 1
+
+
 class Reader:
     """See the module. For many threads."""
 
     def __init__(self, session: Session, handles: int = HANDLES) -> None:
         self._session = session
         self._limit = handles
-        self._handles: OrderedDict[str, Handle] = OrderedDict()
+        self._handles: OrderedDict[str, _Used] = OrderedDict()
         self._mutex = Lock()
         self._closer = ThreadPoolExecutor(1, "chubby-mount-closer")
 
@@ -67,51 +79,58 @@ class Reader:
 
     def _through(self, path: str, read: Callable[[Handle], R]) -> R:
         for _ in range(_ATTEMPTS):
-            with suppress(HandleInvalid):  # the node was made again, or another thread closed the handle
-                return self._once(path, read)
+            with suppress(HandleInvalid), self._handle(path) as handle:  # invalid: the node was made again
+                return read(handle)
         raise NoNode(f"{path} is deleted and made again and again")
-
-    def _once(self, path: str, read: Callable[[Handle], R]) -> R:
-        kept = self._kept(path)
-        handle = kept or self._session.open(self.name(path), mode=Mode.READ)
-        try:
-            if kept is None and not handle.get_stat().ephemeral:
-                self._keep(path, handle)
-            return read(handle)
-        except HandleInvalid:
-            self._drop(path, handle)
-            raise
-        finally:
-            if not self._keeps(path, handle):
-                self.dismiss(handle)
 
     # ----------------------------------------------------------------------------------------------------- handles
 
-    def _kept(self, path: str) -> Handle | None:
+    @contextmanager
+    def _handle(self, path: str) -> Iterator[Handle]:
+        """A handle to read through, which stays open meanwhile; one that turns out to be invalid is kept no longer."""
+        used = self._kept(path) or _Used(self._session.open(self.name(path), mode=Mode.READ))
+        try:
+            if not used.kept and not used.handle.get_stat().ephemeral:
+                self._keep(path, used)
+            yield used.handle
+        except HandleInvalid:
+            self._forget(path, used)
+            raise
+        finally:
+            self._give_back(used)
+
+    def _kept(self, path: str) -> _Used | None:
         with self._mutex:
-            handle = self._handles.get(path)
-            if handle is not None:
+            used = self._handles.get(path)
+            if used is not None:
                 self._handles.move_to_end(path)
-            return handle
+                used.readers += 1
+            return used
 
-    def _keeps(self, path: str, handle: Handle) -> bool:
+    def _keep(self, path: str, used: _Used) -> None:
+        surplus: list[_Used] = []
         with self._mutex:
-            return self._handles.get(path) is handle
-
-    def _keep(self, path: str, handle: Handle) -> None:
-        surplus: list[Handle] = []
-        with self._mutex:
-            self._handles.setdefault(path, handle)
+            used.kept = self._handles.setdefault(path, used) is used
             while len(self._handles) > self._limit:
-                surplus.append(self._handles.popitem(last=False)[1])
+                _, oldest = self._handles.popitem(last=False)
+                oldest.kept = False
+                if not oldest.readers:
+                    surplus.append(oldest)
         for each in surplus:
-            self.dismiss(each)
+            self.dismiss(each.handle)
 
-    def _drop(self, path: str, handle: Handle) -> None:
-        """Keep it no longer; who has used it dismisses it."""
+    def _forget(self, path: str, used: _Used) -> None:
         with self._mutex:
-            if self._handles.get(path) is handle:
+            if self._handles.get(path) is used:
                 del self._handles[path]
+            used.kept = False
+
+    def _give_back(self, used: _Used) -> None:
+        with self._mutex:
+            used.readers -= 1
+            idle = not used.kept and not used.readers
+        if idle:
+            self.dismiss(used.handle)
 
     def dismiss(self, handle: Handle) -> None:
         """Close a handle, of this session, without waiting for it."""

@@ -17,11 +17,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from chubby import Handle, Session, SessionState
 from chubby.client.dependant import Drop
-from chubby.client.waiting import Patience
+from chubby.client.waiting import Patience, heed
 from chubby.errors import ChubbyError, HandleInvalid, NoQuorum, SessionExpired
 from fuse_mount.locks import Locks
 from fuse_mount.reader import Reader
@@ -75,7 +76,10 @@ class Tenure:
 
 
 class Tenures:
-    """The present tenure. `begun` and `ended` are called for each, `ended` before anything is done in the next."""
+    """The present tenure. `begun` and `ended` are called once for each, `ended` before the next one is begun.
+
+    `begun` must not wait for the cell, nor fail.
+    """
 
     def __init__(
         self, connect: Connect, drop: Drop, begun: Callable[[Tenure], None], ended: Callable[[Tenure], None]
@@ -89,6 +93,7 @@ class Tenures:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._renewal: threading.Thread | None = None
+        self._last_ended = 0
 
     def start(self, timeout: float) -> None:
         """Begin the first tenure. Raises ChubbyError if there is no session within `timeout` seconds."""
@@ -106,16 +111,15 @@ class Tenures:
         return self._present
 
     def close(self) -> None:
-        """End the session, and open no other."""
-        self._closing.set()
+        """End the session, and open no other. Idempotent."""
         with self._changed:
+            self._closing.set()
             self._changed.notify_all()
-        renewal = self._renewal
+            renewal = self._renewal
         if renewal is not None:
             renewal.join(ATTEMPT)
         if self._present is not None:
-            self._ended(self._present)
-            self._present.close()
+            self._end(self._present)
 
     # ------------------------------------------------------------------------------------------------------ change
 
@@ -128,38 +132,62 @@ class Tenures:
                     return tenure
                 if self._closing.is_set() or time.monotonic() >= until:
                     raise NoQuorum("the session has expired, and the cell gives no other")
-                if not self._changed.wait(min(patience.slice, PATIENCE)):
+                if not self._changed.wait(patience.slice):
                     patience.look_up()
 
     def _begin(self, session: Session) -> None:
-        self._count += 1
-        tenure = Tenure(self._count, session)
-        self._begun(tenure)
+        """Work through `session` from now on; if we are closing, end it."""
+        tenure = Tenure(self._count + 1, session)
         with self._changed:
-            self._present = tenure
-            self._changed.notify_all()
-        session.on_state(lambda state: self._state(tenure, state))
-
-    def _state(self, tenure: Tenure, state: SessionState) -> None:
-        """In the callback thread of the session."""
-        if state is SessionState.EXPIRED and not self._closing.is_set():
-            logger.error("session %d of cell %s has expired", tenure.session.id, tenure.session.cell)
-            self._renewal = threading.Thread(target=self._renew, args=(tenure,), name="chubby-mount-renewal")
-            self._renewal.start()
-
-    def _renew(self, lost: Tenure) -> None:
-        self._ended(lost)
-        lost.close()
-        while not self._closing.is_set():
-            try:
-                session = self._connect(self._drop, ATTEMPT)
-            except ChubbyError as error:
-                logger.warning("no new session yet: %s", error)
-                self._closing.wait(_PAUSE)
-                continue
             if self._closing.is_set():
                 session.close()
                 return
-            self._begin(session)
-            logger.warning("a new session, %d: files opened from now on use it", session.id)
-            return
+            self._count += 1
+            self._begun(tenure)
+            self._present = tenure
+            self._changed.notify_all()
+        with suppress(SessionExpired):  # closed by now
+            session.on_state(lambda state: self._state(tenure, state))
+
+    def _end(self, tenure: Tenure) -> None:
+        with self._changed:
+            again, self._last_ended = tenure.number <= self._last_ended, max(tenure.number, self._last_ended)
+        if not again:
+            self._ended(tenure)
+            tenure.close()
+
+    def _state(self, tenure: Tenure, state: SessionState) -> None:
+        """In the callback thread of the session."""
+        with self._changed:
+            if state is not SessionState.EXPIRED or self._closing.is_set():
+                return
+            logger.error("session %d of cell %s has expired", tenure.session.id, tenure.session.cell)
+            self._renewal = threading.Thread(
+                target=self._renew, args=(tenure,), name="chubby-mount-renewal", daemon=True
+            )
+            self._renewal.start()
+
+    def _renew(self, lost: Tenure) -> None:
+        """In a thread of its own, which has to get to its end whatever goes wrong: nobody else opens a session."""
+        heed(self._check_open)
+        try:
+            self._end(lost)
+        except Exception:
+            logger.exception("session %d did not end in good order", lost.session.id)
+        while not self._closing.is_set():
+            try:
+                session = self._connect(self._drop, ATTEMPT)
+                self._begin(session)
+            except ChubbyError as error:
+                logger.warning("no new session yet: %s", error)
+            except Exception:
+                logger.exception("no new session yet")
+            else:
+                logger.warning("a new session, %d: files opened from now on use it", session.id)
+                return
+            self._closing.wait(_PAUSE)
+
+    def _check_open(self) -> None:
+        """What the renewal heeds while it waits for the cell."""
+        if self._closing.is_set():
+            raise NoQuorum("the mount ends")
