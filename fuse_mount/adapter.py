@@ -1,8 +1,8 @@
 """From libfuse's callbacks to a FileSystem: the one table of what libfuse may ask, as C sees it.
 
-What is not in it libfuse and the kernel answer themselves: without `lseek`, `copy_file_range`, `fallocate` and `access`
-the kernel does as it does where a file system has no opinion (holes are no holes, a copy is read and written, space is
-not reserved, every mode is allowed).
+What is not in it libfuse and the kernel answer themselves: without `lseek`, `copy_file_range` and `fallocate` the
+kernel does as it does where a file system has no opinion (holes are no holes, a copy is read and written, space is not
+reserved).
 """
 
 from __future__ import annotations

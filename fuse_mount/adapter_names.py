@@ -6,7 +6,9 @@ Of an open file libfuse gives no path (`nullpath_ok`), and the file system says 
 from __future__ import annotations
 
 import ctypes
+import errno
 import itertools
+import os
 import stat
 import time
 from collections.abc import Callable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     """Takes an entry: the buffer, its name, its attributes, 0, 0. Not 0: the buffer is full."""
     Info = ctypes._Pointer[fuse_file_info]
 
+_EXECUTABLE: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _DIRECTORY: Final = {"st_mode": stat.S_IFDIR}
 _UNKNOWN: Final = 2**32 - 1
 """Libfuse's inode number for want of one. An entry with 0 counts as deleted: readdir(3) leaves it out."""
@@ -54,6 +57,7 @@ class NameRequests:
         """Callbacks by libfuse's names for them."""
         return {
             "getattr": self._getattr,
+            "access": self._access,
             "opendir": self._opendir,
             "readdir": self._readdir,
             "releasedir": self._releasedir,
@@ -81,6 +85,12 @@ class NameRequests:
         attributes = self._files.fgetattr(info.contents.fh) if path is None else self._files.getattr(decoded(path))
         exchange.put_attributes(there, attributes)
         return 0
+
+    def _access(self, path: bytes, mask: int) -> int:
+        """Nothing is refused but what the kernel refuses to execute: an ordinary file of which nobody may say so."""
+        self._requests.begin()
+        mode = self._files.getattr(decoded(path))["st_mode"]
+        return -errno.EACCES if mask & os.X_OK and stat.S_ISREG(mode) and not mode & _EXECUTABLE else 0
 
     def _opendir(self, path: bytes, info: Info) -> int:
         number = next(self._numbers)

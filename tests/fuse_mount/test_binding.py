@@ -90,6 +90,17 @@ def test_truncation_by_name_by_descriptor_and_by_opening(mount: Served) -> None:
     assert len(mount.calls("truncate")) == 1
 
 
+def test_access_agrees_with_what_the_kernel_executes(mount: Served) -> None:
+    """Reading and writing are nobody's matter but the file system's; a program is what has a bit that says so."""
+    (mount / "f").write_text("#!/bin/sh\n")
+    for mode, executable in ((0o000, False), (0o666, False), (0o001, True), (0o755, True)):
+        (mount / "f").chmod(mode)
+        assert os.access(mount / "f", os.R_OK | os.W_OK)
+        assert os.access(mount / "f", os.X_OK) is executable
+    assert os.access(mount.directory, os.R_OK | os.W_OK | os.X_OK)
+    assert not os.access(mount / "missing", os.F_OK)
+
+
 def test_fsync_arrives(mount: Served) -> None:
     """As what it is, not as a flush."""
     with open(mount / "f", "wb") as file:
