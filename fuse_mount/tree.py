@@ -4,11 +4,15 @@
 |----------------------------------------|-----------------------------------------------------------------------------|
 | stat                                   | the node's metadata; with its content, if it is open here                   |
 | readdir                                | the node's children, `.contents` first if it has content of its own         |
-| mkdir, unlink                          | a transaction of one operation                                              |
-| rmdir                                  | the same, if the node has no content                                        |
-| rename of a file                       | one transaction: the target's content becomes the source's, and the source g|
+| mkdir                                  | a transaction of one operation                                              |
+| unlink, rmdir                          | the same, if it is a file still, or a directory without content             |
+| unlink of `.contents`                  | the node's content is emptied                                               |
+| rename of a file                       | one transaction: its content becomes the target's, and it goes              |
 | rename of a directory, of `.contents`  | EXDEV, on which mv copies and removes                                       |
 | chmod, chown, utimens                  | attributes of the node (see `attributes`)                                   |
+
+The kernel looks a name up before it asks for a change, and in between anything may happen. So every change is guarded
+by what was seen of the node, and begun anew if that was overtaken: an unlink never removes a directory.
 
 A rename onto a file leaves that file's lock, instance and access-control lists alone: who watches or locks `config`
 goes on to do so when an editor puts a new version in its place.
@@ -18,9 +22,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from chubby.errors import NoNode
+from chubby.errors import NoNode, NotEmpty, TooLarge
 from chubby.paths import ROOT
 from chubby.types.identity import Revision
 from chubby.types.nodes import NodeKind, Stat
@@ -48,15 +53,18 @@ from fuse_mount.attributes import (
     shape_of,
     utimens,
 )
+from fuse_mount.contents import Version
+from fuse_mount.errnos import attributes_errno_of
 from fuse_mount.files import Files
 from fuse_mount.filesystem import Attributes, Caller
 from fuse_mount.names import CONTENTS_NAME, ContentsOf, Made, Node, path_of
+from fuse_mount.open_nodes import Moved
 from fuse_mount.tenure import Tenure
 
 RENAME_NOREPLACE: Final = 1
 """A flag of renameat2(2): there must be nothing under the new name."""
 _ATTEMPTS: Final = 32
-"""A rename is tried again when what it was about to move changed meanwhile."""
+"""What is to be removed or renamed may be changed by others while it is looked at, but hardly that often."""
 
 
 class Tree:
@@ -84,7 +92,7 @@ class Tree:
         return stat, Shape.CONTENTS
 
     def getattr(self, tenure: Tenure, place: Made) -> Attributes:
-        """The attributes of a place. Raises NoNode."""
+        """The attributes of a place. Raises NoNode; OSError ENOTDIR."""
         stat, shape = self.stat(tenure, place)
         size = None if shape is Shape.DIRECTORY else self._files.size(tenure, place.path, stat)
         if shape is Shape.CONTENTS and size is None and not stat.length:
@@ -95,8 +103,10 @@ class Tree:
         """What is in a directory. Raises NoNode, OSError ENOTDIR."""
         stat, shape = self.stat(tenure, Node(path))
         if shape is not Shape.DIRECTORY:
-            raise OSError(errno.ENOTDIR, f"{path} is a file")
-        own = [(CONTENTS_NAME, attributes_of(stat, Shape.CONTENTS, self._view))] if stat.length else []
+            raise _no_directory(path)
+        size = self._files.size(tenure, path, stat)
+        shown = bool(stat.length) or size is not None
+        own = [(CONTENTS_NAME, attributes_of(stat, Shape.CONTENTS, self._view, size))] if shown else []
         return own + [
             (entry.name, attributes_of(entry.stat, shape_of(entry.stat, has_children=False), self._view))
             for entry in tenure.reader.listing(path)
@@ -119,38 +129,62 @@ class Tree:
         if path == ROOT:
             raise OSError(errno.EBUSY, "this is the root of the cell")
         name = tenure.reader.name(path)
-        if not self.change(tenure, [ContentIs(name, b"")], [Remove(name)]).succeeded:
-            tenure.reader.stat(path)
-            raise OSError(errno.ENOTEMPTY, f"{path} has content of its own: remove {CONTENTS_NAME} in it")
+        for _ in range(_ATTEMPTS):
+            stat, shape = self.stat(tenure, Node(path))
+            if shape is not Shape.DIRECTORY:
+                raise _no_directory(path)
+            if stat.length or self._files.size(tenure, path, stat):
+                raise OSError(errno.ENOTEMPTY, f"{path} has content of its own: remove {CONTENTS_NAME} in it")
+            guards: list[Guard] = [Exists(name, stat.instance), ContentIs(name, b"")]
+            if self._removed(tenure, ContentsOf(path), stat, guards, Remove(name)):
+                return
+        raise _restless(path)
 
     def unlink(self, tenure: Tenure, place: Made) -> None:
-        """Remove a file; the content, if that is what was named. Raises NoNode."""
+        """Remove a file; the content, if that is what was named. Raises NoNode, OSError EISDIR, ENOTDIR."""
         name = tenure.reader.name(place.path)
-        if isinstance(place, ContentsOf):
-            self.change(tenure, [], [Write(name, b"")])
-        else:
-            self.change(tenure, [], [Remove(name)])
-        self._files.removed(tenure, path_of(place), place.path)
+        for _ in range(_ATTEMPTS):
+            stat, shape = self.stat(tenure, place)
+            if shape is Shape.DIRECTORY:
+                raise OSError(errno.EISDIR, f"{place.path} is a directory")
+            if shape is Shape.CONTENTS and not stat.length and self._files.instance(tenure, place.path) is None:
+                raise NoNode(f"{place.path} has no content of its own")
+            goes = Write(name, b"") if shape is Shape.CONTENTS else Remove(name)
+            with suppress(NotEmpty):  # it has become a directory
+                if self._removed(tenure, place, stat, [Exists(name, stat.instance)], goes):
+                    return
+        raise _restless(place.path)
+
+    def _removed(self, tenure: Tenure, place: Made, stat: Stat, guards: Sequence[Guard], goes: Remove | Write) -> bool:
+        """Have it go; False if it was another one. Who has it open reads on, and writes to nowhere."""
+        with self._files.holding(tenure, place.path):
+            if not self.change(tenure, guards, [goes]).succeeded:
+                return False
+            self._files.removed(tenure, path_of(place), place.path, stat.instance)
+            return True
 
     def rename(self, tenure: Tenure, old: Made, new: Made, flags: int) -> None:
-        """Give a file another name. Raises NoNode, NodeExists, OSError EXDEV, EISDIR, EINVAL."""
+        """Give a file another name. Raises NoNode, OSError EXDEV, EISDIR, EEXIST, EINVAL."""
         if flags & ~RENAME_NOREPLACE:
             raise OSError(errno.EINVAL, "names cannot be exchanged")
         if isinstance(old, ContentsOf) or isinstance(new, ContentsOf):
             raise OSError(errno.EXDEV, f"{CONTENTS_NAME} can be copied, not moved")
+        fresh = bool(flags & RENAME_NOREPLACE)
         if old == new:
             tenure.reader.stat(old.path)
+            if fresh:
+                raise OSError(errno.EEXIST, f"{new.path} is there")
             return
         for _ in range(_ATTEMPTS):
-            moved = self._move(tenure, old.path, new.path, bool(flags & RENAME_NOREPLACE))
-            if moved is not None:
-                self._files.renamed(tenure, (path_of(old), old.path), (path_of(new), new.path), moved)
-                return
-        raise OSError(errno.EBUSY, f"{old.path} or {new.path} is changed again and again")
+            with self._files.still(tenure, old.path):
+                moved = self._move(tenure, old.path, new.path, fresh)
+                if moved is not None:
+                    self._files.renamed(tenure, path_of(old), path_of(new), new.path, moved)
+                    return
+        raise _restless(f"{old.path} or {new.path}")
 
-    def _move(self, tenure: Tenure, old: str, new: str, fresh: bool) -> Stat | None:
-        """One attempt; the metadata of the target afterwards, None if something changed meanwhile."""
-        self._files.settle(tenure, old)
+    def _move(self, tenure: Tenure, old: str, new: str, fresh: bool) -> Moved | None:
+        """One attempt; None if something changed meanwhile."""
         contents, source = tenure.reader.contents(old)
         if source.kind is NodeKind.DIRECTORY:
             raise OSError(errno.EXDEV, f"{old} is a directory")
@@ -172,8 +206,15 @@ class Tree:
         else:
             guards += [Exists(goal, target.instance), GenerationIs(goal, target.content_generation)]
             then = [Write(goal, contents), WriteAttributes(goal, kept), Remove(name)]
-        result = self.change(tenure, guards, then)
-        return result.results[-2].stat if result.succeeded else None
+        try:
+            result = self.change(tenure, guards, then)
+        except NotEmpty:  # it has become a directory
+            return None
+        if not result.succeeded:
+            return None
+        made = result.results[-2].stat
+        assert made is not None, "it tells of the target, which is there"
+        return Moved(source.instance, Version(made.instance, made.content_generation), contents)
 
     # -------------------------------------------------------------------------------------------------- attributes
 
@@ -202,14 +243,25 @@ class Tree:
         return result
 
     def keep(self, tenure: Tenure, path: str, stat: Stat, changes: dict[str, bytes]) -> None:
-        """Change attributes of the node, if anything changes. Raises NoNode, OSError ESTALE."""
+        """Change attributes of the node, if anything changes. Raises NoNode, OSError ESTALE, ENOSPC."""
         if not changes:
             return
         name = tenure.reader.name(path)
-        result = self.change(tenure, [Exists(name, stat.instance)], [WriteAttributes(name, changes)])
+        try:
+            result = self.change(tenure, [Exists(name, stat.instance)], [WriteAttributes(name, changes)])
+        except TooLarge as error:  # somebody else has filled the map meanwhile
+            raise OSError(attributes_errno_of(error), str(error)) from error
         if not result.succeeded:
             tenure.reader.stat(path)
             raise OSError(errno.ESTALE, f"{path} was deleted and made again")
+
+
+def _no_directory(path: str) -> OSError:
+    return OSError(errno.ENOTDIR, f"{path} is a file")
+
+
+def _restless(what: str) -> OSError:
+    return OSError(errno.EBUSY, f"{what} is changed again and again")
 
 
 def _stat_or_none(tenure: Tenure, path: str) -> Stat | None:

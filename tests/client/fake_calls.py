@@ -74,6 +74,8 @@ if TYPE_CHECKING:
 
 KEYS = (b"a key of the fake cell",)
 CELL = 99
+NOBODY = 0
+"""No handle has this number: the session itself holds open what it made without one."""
 
 
 def execute(cell: FakeCell, session: Session, frame: CallFrame, now: Instant) -> None:
@@ -85,7 +87,11 @@ def execute(cell: FakeCell, session: Session, frame: CallFrame, now: Instant) ->
         keys = cell.tree.keys_of((*call.then, *call.otherwise))
 
         def transact() -> Answer:
-            return Transacted(cell.tree.transact(call.guards, call.then, call.otherwise))
+            result = cell.tree.transact(call.guards, call.then, call.otherwise)
+            for made in result.results:
+                if made.created and cell.tree.nodes[made.path].ephemeral:
+                    cell.tree.nodes[made.path].openers.add(LockOwner(session.id, NOBODY))
+            return Transacted(result)
 
         _later(cell, session, frame, keys, transact, now)
     elif isinstance(call, Watch):
