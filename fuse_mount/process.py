@@ -100,7 +100,7 @@ def _detach(directory: str) -> None:
     mount = mount_table.at(directory)
     if mount is not None and mount.ours and server_of(mount.device) in (None, os.getpid()):
         with contextlib.suppress(MountError):
-            take_away(mount, lazy=True)
+            take_away(mount, lazy=True, force=True)
 
 
 def _answer(what: Answer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -37,7 +38,7 @@ def check_directory(directory: str | os.PathLike[str], nonempty: bool = False) -
     name = mount_table.resolve(directory)
     mount = mount_table.at(name)
     if mount is not None and mount.ours:
-        if server_of(mount.device) is None and mount_table.probe(name) is Life.STALE:
+        if server_of(mount.device) is None and mount_table.probe(name) is not Life.LIVE:
             why = f"the process of the mount at {name} is gone: clear it away with `chubby unmount {directory}`"
             raise MountError(Trouble.DIRECTORY, why)
         raise MountError(Trouble.MOUNTED, f"{mount.source} is mounted at {name} already")
@@ -124,4 +125,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(STOP_LIMIT)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_LIMIT)

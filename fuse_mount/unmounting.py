@@ -23,12 +23,13 @@ HELPER: Final = "fusermount3"
 SHOWN: Final = 5
 """So many of those who keep a mount busy are named."""
 
+_MNT_FORCE: Final = 1
 _MNT_DETACH: Final = 2
 _UMOUNT_NOFOLLOW: Final = 8
 
 
 class Unmounted(msgspec.Struct, frozen=True):
-    """It is done. `stale`: the process had gone before.
+    """It is done. `stale`: the process had gone before, or its main thread had and the rest hung.
 
     `server`: the process, if it goes on; `elsewhere`: because the same file system is mounted there, too.
     """
@@ -53,12 +54,12 @@ def unmount(directory: str | os.PathLike[str], lazy: bool = False, patience: flo
         # libfuse's helper for `auto_unmount` ends after the server, and unmounts what it finds at the directory then: a
         # new mount, if it is late. So it is waited for, too.
         helpers = [_watch(child, stack) for child in children_of(server)] if server is not None else []
-        stale = watch is None and mount_table.probe(mount.directory) is Life.STALE
-        take_away(mount, lazy)
+        life = mount_table.probe(mount.directory) if server is None else Life.LIVE
+        take_away(mount, lazy, force=life is not Life.LIVE)
         elsewhere = tuple(mount_table.elsewhere(mount))
         waits = 0.0 if lazy or elsewhere else patience
         ended = all(each is None or wait_for_end(each, waits) for each in [watch, *helpers])
-        return Unmounted(mount.directory, mount.source, stale, None if ended else server, elsewhere)
+        return Unmounted(mount.directory, mount.source, life is not Life.LIVE, None if ended else server, elsewhere)
 
 
 def ours_at(directory: str) -> MountPoint:
@@ -72,11 +73,16 @@ def ours_at(directory: str) -> MountPoint:
     return mount
 
 
-def take_away(mount: MountPoint, lazy: bool) -> None:
-    """Have the kernel unmount it, or `fusermount3` if the kernel does not let this user. Raises MountError."""
-    code = _umount(mount.directory, _UMOUNT_NOFOLLOW | (_MNT_DETACH if lazy else 0))
+def take_away(mount: MountPoint, lazy: bool, force: bool = False) -> None:
+    """Have the kernel unmount it, or `fusermount3` if the kernel does not let this user. Raises MountError.
+
+    `force`: lazily, and all requests under way fail. For when nobody answers them any more: a thread that waits for an
+    answer of its own process, which was killed meanwhile, cannot be killed either, and the mount would hang for ever.
+    """
+    flags = _MNT_DETACH | _MNT_FORCE if force else _MNT_DETACH if lazy else 0
+    code = _umount(mount.directory, _UMOUNT_NOFOLLOW | flags)
     if code == errno.EPERM:
-        _ask_helper(mount, lazy)
+        _ask_helper(mount, lazy or force)
     elif code == errno.EBUSY:
         raise _busy(mount)
     elif code == errno.EINVAL:

@@ -18,6 +18,7 @@ from fuse_mount.orders import Locator, Order
 from fuse_mount.starting import PROGRAM, answer_in, check_directory, text_of
 from fuse_mount.troubles import MountError
 from fuse_mount.unmounting import take_away
+from fuse_mount.users import server_of
 
 REACH_LIMIT: Final = 60.0
 """Seconds the mount waits for its cell to have a master."""
@@ -57,8 +58,9 @@ class CellMount:
         """The directory's name, once it is there and nothing of a former run is in the way."""
         name = mount_table.resolve(self._shown)
         former = mount_table.at(name)
-        if former is not None and former.ours and mount_table.probe(name) is mount_table.Life.STALE:
-            take_away(former, lazy=True)
+        orphaned = former is not None and former.ours and server_of(former.device) is None
+        if former is not None and orphaned and mount_table.probe(name) is not mount_table.Life.LIVE:
+            take_away(former, lazy=True, force=True)
         above = [Path(name), *Path(name).parents]
         for folder in reversed([each for each in above if not each.exists()]):
             folder.mkdir()
@@ -95,8 +97,8 @@ class CellMount:
             except TimeoutError:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
-                await process.wait()
                 self._clear()
+                await process.wait()
         for folder in reversed(self._made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -105,7 +107,7 @@ class CellMount:
         left = mount_table.at(mount_table.resolve(self._shown))
         if left is not None and left.ours:
             with contextlib.suppress(MountError):
-                take_away(left, lazy=True)
+                take_away(left, lazy=True, force=True)
 
     def _tell_not(self, why: str) -> None:
         self._tell(f"not mounted at {self._shown}: {why}", {"mounted": None, "why": why})

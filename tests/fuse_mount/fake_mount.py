@@ -5,6 +5,7 @@ As a program, `python -m tests.fuse_mount.fake_mount BEHAVIOUR ORDER` is what `p
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -26,6 +27,8 @@ from tests.fuse_mount.memory import MemoryFiles
 
 MOUNTED = "mounted"
 """The behaviour that mounts something for real."""
+ENTANGLED = "entangled"
+"""The same, and a thread of the process itself waits for a request that is never answered."""
 AUTO = "auto_unmount"
 """In the `kernel` options of an order: have it unmounted when its process is killed."""
 PATIENCE = 60.0
@@ -173,7 +176,22 @@ def make(behaviour: str) -> Make:
         options = binding.MountOptions(order.source, order.read_only, order.allow_other, AUTO in order.kernel)
         return files, lambda mounted: binding.serve(files, order.directory, options, mounted)
 
-    return real if behaviour == MOUNTED else fake
+    def entangled(order: Order) -> tuple[Files, Serve]:
+        files, serve = real(order)
+        assert isinstance(files, MountedMemory)
+        files.errors["getattr"] = TimeoutError(errno.ETIMEDOUT, "never answered")
+        looking = threading.Thread(target=lambda: os.stat(order.directory), daemon=True)
+
+        def serve_and_look(mounted: Callable[[Mounted], None]) -> None:
+            def mounted_and_looking(mount: Mounted) -> None:
+                mounted(mount)
+                looking.start()
+
+            serve(mounted_and_looking)
+
+        return files, serve_and_look
+
+    return {MOUNTED: real, ENTANGLED: entangled}.get(behaviour, fake)
 
 
 def program(behaviour: str) -> tuple[str, ...]:

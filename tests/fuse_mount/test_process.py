@@ -64,7 +64,7 @@ def order(tmp_path: Path) -> Order:
 
 @pytest.fixture
 def detached(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """What is mounted at /mnt, by this process; which is taken away, lazily or not, notes it here.
+    """What is mounted at /mnt, by this process; what is taken away, by force or not, is noted here.
 
     Two signals are two, however soon one follows the other.
     """
@@ -73,7 +73,7 @@ def detached(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     monkeypatch.setattr(mount_table, "at", lambda directory: OURS)
     monkeypatch.setattr(process, "server_of", lambda device: os.getpid())
     monkeypatch.setattr(process, "name_ourselves", lambda device: None)
-    monkeypatch.setattr(process, "take_away", lambda mount, lazy: found.append((mount.directory, lazy)))
+    monkeypatch.setattr(process, "take_away", lambda mount, lazy, force: found.append((mount.directory, force)))
     return found
 
 

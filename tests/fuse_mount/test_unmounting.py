@@ -20,7 +20,7 @@ from fuse_mount.starting import check_directory, start
 from fuse_mount.troubles import MountError, Trouble
 from fuse_mount.unmounting import Unmounted, unmount
 from fuse_mount.users import children_of, server_of
-from tests.fuse_mount.fake_mount import AUTO, MOUNTED, program
+from tests.fuse_mount.fake_mount import AUTO, ENTANGLED, MOUNTED, program
 from tests.integration.cells import alive, wait_for
 
 pytestmark = pytest.mark.fuse
@@ -46,12 +46,14 @@ def begin(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     processes: list[int] = []
     places: list[Path] = []
 
-    def mount(where: Path = place, kernel: Sequence[str] = (), read_only: bool = False) -> int:
+    def mount(
+        where: Path = place, kernel: Sequence[str] = (), read_only: bool = False, behaviour: str = MOUNTED
+    ) -> int:
         order = Order(
             str(where), "memory", Locator(), kernel=tuple(kernel), read_only=read_only, log=str(place.parent / "log")
         )
         places.append(where)
-        processes.append(start(order, program(MOUNTED)))
+        processes.append(start(order, program(behaviour)))
         return processes[-1]
 
     yield mount
@@ -61,7 +63,7 @@ def begin(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
             os.waitpid(process, 0)
     for where in places:
         while mount_table.at(str(where)) is not None:
-            subprocess.run(["umount", "--lazy", str(where)], check=True)
+            subprocess.run(["umount", "--force", "--lazy", str(where)], check=True)
 
 
 def ended(process: int) -> int:
@@ -181,6 +183,32 @@ def test_killed_it_is_cleared_by_libfuse_where_that_was_asked_for(begin: Begin, 
     os.kill(process, signal.SIGKILL)
     wait_for(lambda: mount_table.at(str(place)) is None, "the unmount")
     assert ended(process) == -signal.SIGKILL
+
+
+def test_killed_while_it_used_its_own_mount(begin: Begin, place: Path) -> None:
+    """That thread of it waits for an answer of another one which was killed: no signal ends it, and libfuse's helper
+    waits for its end. It is silent, not stale; cleared nevertheless, and then all of it ends.
+    """
+    process = begin(behaviour=ENTANGLED)
+    wait_for(lambda: waits_in_kernel(process), "a thread that waits")
+    watch = os.pidfd_open(process)
+    try:
+        os.kill(process, signal.SIGKILL)
+        wait_for(lambda: not alive(process), "the end of its first thread")
+        assert not select.select([watch], [], [], 0.1)[0], "another one is left"
+        assert mount_table.probe(str(place), 0.1) is Life.SILENT
+        with pytest.raises(MountError, match="clear it away"):
+            check_directory(place)
+        assert unmount(place) == Unmounted(str(place), "memory", stale=True)
+        assert select.select([watch], [], [], PATIENCE)[0]
+    finally:
+        os.close(watch)
+    assert ended(process) == -signal.SIGKILL
+
+
+def waits_in_kernel(process: int) -> bool:
+    """Whether a thread of it waits for FUSE to answer."""
+    return any(wait.read_text() == "request_wait_answer" for wait in Path(f"/proc/{process}/task").glob("*/wchan"))
 
 
 def test_a_mount_in_use_is_left_alone(begin: Begin, place: Path) -> None:
