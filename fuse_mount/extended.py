@@ -34,8 +34,6 @@ from fuse_mount.xattrs import (
 
 _ATTEMPTS: Final = 32
 """A change is tried again when the node changed meanwhile."""
-_USER: Final = "user."
-"""What the names of all there may be begin with."""
 
 
 class Extended:
@@ -46,9 +44,7 @@ class Extended:
         self._files = files
 
     def get(self, tenure: Tenure, place: Made, name: str, process: int) -> bytes:
-        """The value, for a caller of this process. Raises OSError ENODATA, NoNode."""
-        if not name.startswith(_USER):  # asked before every write, so it must not wait for anybody
-            raise OSError(errno.ENODATA, f"there is no {name!a}")
+        """The value, for a caller of this process. Raises OSError ENODATA, EOPNOTSUPP, NoNode."""
         need = need_of(name)
         stat, _ = self._tree.stat(tenure, place)
         if need is Need.LOCK:

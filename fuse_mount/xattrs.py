@@ -23,8 +23,9 @@ and what there is nothing to say of is empty. `ephemeral` can be set until a new
 
 Any other `user.NAME` is kept in the node's attribute map as `xattr.NAME`, if it fits (1 KiB for all that a node keeps).
 There an empty value means "none", so a value of NULs alone, or of nothing, is kept with one NUL more. `security.*`,
-`system.*`, `trusted.*` and the rest: there are none (ENODATA) and they cannot be set (EOPNOTSUPP, on which cp, mv and
-tar go on in silence). So is what cannot be set of the above: mv copies a directory with all it shows.
+`system.*`, `trusted.*` and the rest: EOPNOTSUPP, whether they are asked for or set. cp, mv and tar go on in silence
+then, and `ls -l` asks for the first file alone, where on ENODATA it would ask for each. So is what cannot be set of the
+above: mv copies a directory with all it shows.
 """
 
 from __future__ import annotations
@@ -159,17 +160,22 @@ def names_of(stat: Stat) -> list[str]:
 
 
 def need_of(name: str) -> Need:
-    """What `value_of` has to be given for this name besides the Stat."""
+    """What `value_of` has to be given for this name besides the Stat. Raises OSError EOPNOTSUPP: it has no value.
+
+    Nothing has to be known of the node for that: `security.capability` is asked for before every write.
+    """
+    _check_space(name)
     if name == SEQUENCER:
         return Need.SEQUENCER
     return Need.LOCK if name.startswith(OURS) and name.removeprefix(OURS) in _OF_LOCK else Need.NOTHING
 
 
 def value_of(name: str, stat: Stat, lock: LockInfo | None = None, sequencer: bytes = b"") -> bytes:
-    """The value of an extended attribute. `sequencer`: that of the lock which the caller holds. OSError ENODATA: none.
+    """The value of an extended attribute. `sequencer`: that of the lock which the caller holds.
 
-    `lock` must be given where `need_of` says so.
+    `lock` must be given where `need_of` says so. Raises OSError ENODATA: there is none; and what `need_of` raises.
     """
+    _check_space(name)
     if name == SEQUENCER:
         return sequencer.hex().encode()
     if name.startswith(OURS):
@@ -180,7 +186,7 @@ def value_of(name: str, stat: Stat, lock: LockInfo | None = None, sequencer: byt
             assert lock is not None, f"{name} needs the lock"
             return _OF_LOCK[ours](lock).encode()
         raise _missing(name)
-    value = stat.attributes.get(_kept_name(name)) if name.startswith(_USER) else None
+    value = stat.attributes.get(_kept_name(name))
     if not value:
         raise _missing(name)
     return value if value.strip(b"\0") else value[:-1]
@@ -270,6 +276,11 @@ def _is_kept(attribute: str) -> bool:
 
 def _kept_name(name: str) -> str:
     return KEPT_PREFIX + name.removeprefix(_USER)
+
+
+def _check_space(name: str) -> None:
+    if not name.startswith(_USER):
+        raise OSError(errno.EOPNOTSUPP, f"there is nothing but {_USER}* here, and so no {name!a}")
 
 
 def _missing(name: str) -> OSError:

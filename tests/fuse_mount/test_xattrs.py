@@ -138,9 +138,9 @@ def test_what_a_value_needs(name: str) -> None:
         assert value_of(OURS + name, a_stat()) is not None
 
 
-@pytest.mark.parametrize("name", [*FOREIGN, "user.note", "user.lock.mode", OURS + "nothing", OURS])
+@pytest.mark.parametrize("name", ["user.note", "user.lock.mode", OURS + "nothing", OURS])
 def test_what_is_not_ours_needs_nothing(name: str) -> None:
-    """`security.capability` is asked for before each write: without asking the cell."""
+    """But the attributes of the node."""
     assert need_of(name) is Need.NOTHING
     assert missing(name)
 
@@ -148,11 +148,11 @@ def test_what_is_not_ours_needs_nothing(name: str) -> None:
 @given(ANY_NAMES, STATS, LOCKS)
 @example("user.", a_stat(attributes={"xattr.": b"x"}), a_lock())
 def test_any_name_has_a_value_or_has_none(name: str, stat: Stat, lock: LockInfo) -> None:
-    """Nothing but ENODATA is ever raised by reading."""
+    """Nothing but ENODATA and, in other spaces of names, EOPNOTSUPP is ever raised by reading."""
     try:
         value = value_of(name, stat, lock)
     except OSError as refusal:
-        assert refusal.errno == errno.ENODATA
+        assert refusal.errno == (errno.ENODATA if name.startswith("user.") else errno.EOPNOTSUPP)
         assert name not in names_of(stat)
     else:
         assert isinstance(value, bytes)
@@ -163,8 +163,13 @@ def test_any_name_has_a_value_or_has_none(name: str, stat: Stat, lock: LockInfo)
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_other_spaces_are_empty(name: str) -> None:
-    """ENODATA to read (a write asks for `security.capability`) and to remove, EOPNOTSUPP to set: cp and mv go on."""
-    assert missing(name)
+    """EOPNOTSUPP to read, known without the node (a write asks for `security.capability`), and to set; ENODATA to
+    remove: cp and mv go on.
+    """
+    for reading in (need_of, lambda name: value_of(name, a_stat(), a_lock())):
+        with pytest.raises(OSError) as caught:
+            reading(name)
+        assert number_of(caught) == errno.EOPNOTSUPP
     assert refused(name) == errno.EOPNOTSUPP
     with pytest.raises(OSError) as caught:
         removal(name, a_stat())

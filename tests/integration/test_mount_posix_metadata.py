@@ -263,7 +263,8 @@ XATTRS: dict[str, tuple[str, Act]] = {
     "set: one of ours": ("EOPNOTSUPP", lambda path: os.setxattr(path, OURS + "instance", b"0")),
     "set: one of ours that is not": ("EOPNOTSUPP", lambda path: os.setxattr(path, OURS + "none", b"0")),
     "remove: one of ours": ("EOPNOTSUPP", lambda path: os.removexattr(path, OURS + "instance")),
-    "get: an access-control list of POSIX": ("ENODATA", lambda path: os.getxattr(path, "system.posix_acl_access")),
+    "get: an access-control list of POSIX": ("EOPNOTSUPP", lambda path: os.getxattr(path, "system.posix_acl_access")),
+    "get: security": ("EOPNOTSUPP", lambda path: os.getxattr(path, "security.capability")),
     "get: of nothing": ("ENOENT", lambda path: os.getxattr(path.with_name("missing"), "user.a")),
     "set: of .chubby": ("EPERM", lambda path: os.setxattr(path.parent.parent / ".chubby/status", "user.a", b"")),
 }
