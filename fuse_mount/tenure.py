@@ -152,8 +152,11 @@ class Tenures:
     def _end(self, tenure: Tenure) -> None:
         with self._changed:
             again, self._last_ended = tenure.number <= self._last_ended, max(tenure.number, self._last_ended)
-        if not again:
+        if again:
+            return
+        try:
             self._ended(tenure)
+        finally:
             tenure.close()
 
     def _state(self, tenure: Tenure, state: SessionState) -> None:
