@@ -157,6 +157,10 @@ class Files(Showing):
     def release(self, number: int) -> None:
         """No descriptor is left: what was cut, and what could not be flushed, goes to the cell now."""
         file = self.file(number)
+        if not file.writable:  # so it owes nothing
+            with self._mutex:
+                self._open.close(file)
+            return
         failure: BaseException | None = None
         try:
             with self._mutex:

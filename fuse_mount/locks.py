@@ -91,6 +91,8 @@ class Locks:
         self._mutex = threading.Lock()
         self._claims = Claims()
         self._over = False
+        self._asked: set[int] = set()
+        """Files through which anything was asked for."""
         self._handles: dict[int, LockHandle] = {}
         self._alarms: dict[int, threading.Event] = {}
         self._janitor = Janitor()
@@ -136,7 +138,9 @@ class Locks:
 
     def drop_file(self, file: int) -> None:
         """An open file was released: everything it took is given back, whatever is asked through it ends."""
-        self._give_back(lambda claims: claims.drop_file(file))
+        if file in self._asked:  # else there is nothing, which is what most files come to
+            self._asked.discard(file)
+            self._give_back(lambda claims: claims.drop_file(file))
 
     # ------------------------------------------------------------------------------------------------------- others
 
@@ -174,6 +178,7 @@ class Locks:
 
     def _take(self, ask: Ask) -> None:
         """Get what is asked for, or raise why not."""
+        self._asked.add(ask.file)
         ticket = self._inside(lambda claims: claims.ask(ask))
         self._alarms[ticket] = threading.Event()
         try:
