@@ -17,11 +17,12 @@ from __future__ import annotations
 import errno
 import os
 import select
-import stat as posix
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, NoReturn
 
+from chubby.errors import NodeExists, NoNode
 from chubby.types.events import Event
 from chubby.types.status import CellStatus
 from chubby.types.stream import CacheKey
@@ -35,13 +36,15 @@ from fuse_mount.locking import Locking
 from fuse_mount.names import Control, ControlDirectory, ControlFile, Made, Place, parse, parse_new
 from fuse_mount.names import Node as NamedNode
 from fuse_mount.notices import Follower, before, names_of
-from fuse_mount.open_nodes import Fate, OpenFile
+from fuse_mount.open_nodes import OpenFile
 from fuse_mount.tenure import Connect, Tenure, Tenures
 from fuse_mount.touches import TOUCHED, OwnRevisions, Touch, Toucher
 from fuse_mount.tree import Tree
 from fuse_mount.usage import Usage
 from fuse_mount.virtual import EventFeed, attributes_of_directory
 
+_ATTEMPTS: Final = 8
+"""A file may be made or deleted by others between two of our calls, but hardly that often."""
 START_TIMEOUT: Final = 15.0
 """Seconds in which the cell has to be reached when the mount begins."""
 
@@ -218,21 +221,39 @@ class CellFiles:
             if flags & os.O_ACCMODE != os.O_RDONLY:
                 raise OSError(errno.EACCES, f"{path} can only be read")
             return self._controls.open(place.control)
-        tenure = self._tenures.present()
-        made = _made(place)
-        self._check_file(tenure, made)
-        return self._files.open(tenure, path, made.path, flags)
+        if isinstance(place, ControlDirectory):
+            raise OSError(errno.EISDIR, f"{path} is a directory")
+        return self._open(self._tenures.present(), path, _made(place), flags)
+
+    def _open(self, tenure: Tenure, path: str, place: Made, flags: int) -> Opened:
+        self._check_file(tenure, place)
+        return self._files.open(tenure, path, place.path, flags)
 
     def create(self, path: str, flags: int, mode: int, caller: Caller) -> Opened:
         """See `FileSystem`."""
         if self._toucher.done(path):
             return Opened(TOUCHED, direct_io=True)
         place, tenure = parse_new(path), self._tenures.present()
-        if not isinstance(place, NamedNode):
-            self._tree.stat(tenure, place)
-            return self._files.open(tenure, path, place.path, flags)
         attributes = self._tree.first_attributes(mode, caller)
-        return self._files.create(tenure, path, place.path, flags, attributes)
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._create(tenure, path, place, flags, attributes)
+            except NodeExists:
+                if flags & os.O_EXCL:
+                    raise
+            with suppress(NoNode):  # deleted again meanwhile
+                return self._open(tenure, path, place, flags)
+        raise OSError(errno.EBUSY, f"{path} is made and deleted again and again")
+
+    def _create(self, tenure: Tenure, path: str, place: Made, flags: int, attributes: dict[str, bytes]) -> Opened:
+        """Make a file, and open it. Raises NodeExists."""
+        if isinstance(place, NamedNode):
+            return self._files.create(tenure, path, place.path, flags | os.O_EXCL, attributes)
+        self._tree.stat(tenure, place)
+        with suppress(NoNode):  # the node is there, and has no content
+            self._tree.getattr(tenure, place)
+            raise NodeExists(f"{path} is there")
+        return self._files.open(tenure, path, place.path, flags)
 
     def fgetattr(self, file: int) -> Attributes:
         """See `FileSystem`."""
@@ -240,19 +261,7 @@ class CellFiles:
             return self._controls.attributes(file)
         if file == TOUCHED:
             return self._attributes(self._toucher.name)
-        opened = self._files.file(file)
-        opened.tenure.check()
-        if opened.node.fate is Fate.THERE:
-            return self.getattr(opened.name)
-        opened.node.check()
-        return {
-            "st_ino": opened.node.content.instance,
-            "st_mode": posix.S_IFREG | 0o644,
-            "st_nlink": 0,
-            "st_uid": self._view.uid,
-            "st_gid": self._view.gid,
-            "st_size": opened.node.content.size,
-        }
+        return self._tree.fgetattr(self._files.file(file))
 
     def file_path(self, file: int) -> str:
         """See `FileSystem`."""

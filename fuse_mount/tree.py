@@ -28,7 +28,7 @@ from typing import Final
 from chubby.errors import NoNode, NotEmpty, TooLarge
 from chubby.paths import ROOT
 from chubby.types.identity import Revision
-from chubby.types.nodes import NodeKind, Stat
+from chubby.types.nodes import ANYONE, AclNames, NodeKind, Stat
 from chubby.types.transaction import (
     Absent,
     ContentIs,
@@ -57,8 +57,8 @@ from fuse_mount.contents import Version
 from fuse_mount.errnos import attributes_errno_of
 from fuse_mount.files import Files
 from fuse_mount.filesystem import Attributes, Caller
-from fuse_mount.names import CONTENTS_NAME, ContentsOf, Made, Node, path_of
-from fuse_mount.open_nodes import Moved
+from fuse_mount.names import CONTENTS_NAME, ContentsOf, Made, Node, parse, path_of
+from fuse_mount.open_nodes import Fate, Moved, OpenFile, OpenNode
 from fuse_mount.tenure import Tenure
 
 RENAME_NOREPLACE: Final = 1
@@ -98,6 +98,23 @@ class Tree:
         if shape is Shape.CONTENTS and size is None and not stat.length:
             raise NoNode(f"{place.path} has no content of its own")
         return attributes_of(stat, shape, self._view, size)
+
+    def fgetattr(self, file: OpenFile) -> Attributes:
+        """The attributes of an open file, whatever became of its name. Raises OSError ESTALE, SessionExpired.
+
+        It stays a file for who has it open, even if its node has become a directory meanwhile.
+        """
+        file.tenure.check()
+        node = file.node
+        node.check()
+        place = parse(file.name)
+        shape = Shape.CONTENTS if isinstance(place, ContentsOf) else Shape.FILE
+        stat = _stat_or_none(file.tenure, node.path) if node.fate is not Fate.REMOVED_HERE else None
+        if stat is None:
+            return {**attributes_of(_nameless(node), shape, self._view), "st_nlink": 0}
+        if stat.instance != node.content.instance:
+            raise OSError(errno.ESTALE, f"{node.path} was deleted and made again")
+        return attributes_of(stat, shape, self._view, self._files.size(file.tenure, node.path, stat))
 
     def readdir(self, tenure: Tenure, path: str) -> list[tuple[str, Attributes]]:
         """What is in a directory. Raises NoNode, OSError ENOTDIR."""
@@ -262,6 +279,25 @@ def _no_directory(path: str) -> OSError:
 
 def _restless(what: str) -> OSError:
     return OSError(errno.EBUSY, f"{what} is changed again and again")
+
+
+def _nameless(node: OpenNode) -> Stat:
+    """What is left to say of a node that is not there any more."""
+    content = node.content
+    return Stat(
+        kind=NodeKind.FILE,
+        ephemeral=False,
+        instance=content.instance,
+        content_generation=content.generation,
+        acl_generation=0,
+        checksum=0,
+        length=content.size,
+        created=0,
+        modified=0,
+        created_ms=0,
+        modified_ms=0,
+        acl=AclNames(ANYONE, ANYONE, ANYONE),
+    )
 
 
 def _stat_or_none(tenure: Tenure, path: str) -> Stat | None:
