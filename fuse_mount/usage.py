@@ -18,7 +18,7 @@ FRESH: Final = 1.0
 
 
 class Usage:
-    """See the module. `status` asks the cell. For many threads: at worst two ask at a time."""
+    """See the module. `status` asks the cell. For many threads: those that come while one asks do so too."""
 
     def __init__(self, status: Callable[[], CellStatus], clock: Callable[[], float] = time.monotonic) -> None:
         self._status = status

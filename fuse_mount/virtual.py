@@ -45,6 +45,7 @@ __all__ = [
     "BUFFER_BYTES",
     "EventFeed",
     "EventStream",
+    "attributes_of_cell",
     "attributes_of_control",
     "attributes_of_directory",
     "line_of",
@@ -61,6 +62,7 @@ _VIRTUAL_BIT: Final = 1 << 61
 """Sets the inode numbers of what is no node apart from those of nodes."""
 _CELL_BITS: Final = 48
 _MEBIBYTE: Final = 1024 * 1024
+_UNITS: Final = ((1 << 30, "GiB"), (_MEBIBYTE, "MiB"), (1 << 10, "KiB"))
 
 SHOWN: Final = {
     EventKind.CREATED: "created",
@@ -79,6 +81,14 @@ SHOWN: Final = {
 def attributes_of_directory(view: View, now: int) -> Attributes:
     """The fields of `struct stat` of `.chubby`, and of the root of all cells; `now` in ns since 1970."""
     return _attributes(posix.S_IFDIR | 0o555, 0, 0, view, now)
+
+
+def attributes_of_cell(view: View, now: int) -> Attributes:
+    """The fields of `struct stat` of a cell's directory among all cells, without asking the cell.
+
+    A number of its own: find(1) takes a directory with the number of one above it for a loop.
+    """
+    return _attributes(posix.S_IFDIR | 0o755, 1 + len(Control), 0, view, now)
 
 
 def attributes_of_control(control: Control, view: View, now: int, size: int = 0) -> Attributes:
@@ -138,9 +148,9 @@ def session_text(statistics: Statistics, cell: str, tenure: int, since_ms: int, 
 
 
 def status_text(status: CellStatus) -> bytes:
-    """The content of `status`: a headline, what the cell holds, a table of its replicas, warnings."""
+    """The content of `status`: a headline, who uses the cell, what it holds, a table of its replicas, warnings."""
     who = f"master is replica {status.master} at {status.master_address}" if status.master else "no master"
-    counts = [(status.sessions, "session"), (status.nodes, "node"), (status.locks, "lock")]
+    counts = [(status.sessions, "session"), (status.locks, "lock")]
     figures = [f"revision {status.revision}", *(_count(number, thing) for number, thing in counts)]
     if status.lease_left > 0:
         figures.append(f"master lease {to_seconds(status.lease_left):.1f} s left")
@@ -148,12 +158,30 @@ def status_text(status: CellStatus) -> bytes:
     lines = [
         f"cell {status.cell}: {who}, epoch {status.epoch}{_margin(status.margin)}",
         ", ".join(figures),
+        _usage(status),
         f"as replica {status.replica} sees it, version {status.version}, {status.resident_bytes / _MEBIBYTE:.0f} MiB",
         "",
         *_table(rows),
         *(f"warning: {warning}" for warning in status.warnings),
     ]
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _usage(status: CellStatus) -> str:
+    """What the cell holds, and how much it may, as `chubby status` has it. Without a content limit it says no more."""
+    nodes, size = f"nodes {status.nodes:,}", _size(status.content_bytes)
+    if status.nodes_quota:
+        nodes += f" of {status.nodes_quota:,}"
+    if status.bytes_quota:
+        size += f" of {_size(status.bytes_quota)}"
+    return f"{nodes}; {size}" if status.content_limit else nodes
+
+
+def _size(size: int) -> str:
+    """In the largest unit that it reaches, to a tenth, rounded down: what is not yet full does not look full."""
+    unit, name = next(((unit, name) for unit, name in _UNITS if size >= unit), (1, "B"))
+    whole, rest = divmod(size, unit)
+    return f"{whole:,}.{rest * 10 // unit} {name}" if rest else f"{whole:,} {name}"
 
 
 _HEADER: Final = ("replica", "role", "slots", "lag", "heard", "clients at")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chubby
+from chubby.cli.status_view import picture_of
 from chubby.cli.watch import SHOWN as CLI_SHOWN
 from chubby.cli.watch import line_of as cli_line_of
 from chubby.client.state import SessionState
@@ -21,6 +22,7 @@ from fuse_mount.attributes import Shape, View, attributes_of
 from fuse_mount.names import Control
 from fuse_mount.virtual import (
     SHOWN,
+    attributes_of_cell,
     attributes_of_control,
     attributes_of_directory,
     line_of,
@@ -111,6 +113,7 @@ def test_no_two_of_all_have_the_same_number() -> None:
     """Nor has a node one of theirs: `find` and `cp` know files by it."""
     views = [View(0, 0, cell) for cell in (0, 1, 2, 500)]
     numbers = [attributes_of_directory(view, 0)["st_ino"] for view in views]
+    numbers += [attributes_of_cell(view, 0)["st_ino"] for view in views]
     numbers += [attributes_of_control(control, view, 0)["st_ino"] for view in views for control in Control]
     numbers += [
         attributes_of(a_stat(instance=instance), shape, view)["st_ino"]
@@ -173,7 +176,8 @@ def test_the_status() -> None:
     """The picture of the cell, for people; `*` marks the master."""
     assert status_text(a_status()).decode().splitlines() == [
         "cell local: master is replica 2 at 127.0.0.1:7202, epoch 41; 1 more replica may fail",
-        "revision 88, 1 session, 12 nodes, 0 locks, master lease 0.5 s left",
+        "revision 88, 1 session, 0 locks, master lease 0.5 s left",
+        "nodes 12",
         "as replica 2 sees it, version 0.1.0, 50 MiB",
         "",
         "replica  role            slots  lag  heard  clients at",
@@ -181,6 +185,22 @@ def test_the_status() -> None:
         "2*       master          120    0    -      127.0.0.1:7202",
         "3        follower, away  -      -    -      127.0.0.1:7203",
     ]
+
+
+@pytest.mark.parametrize("nodes_quota", [0, 100_000])
+@pytest.mark.parametrize("bytes_quota", [0, 1 << 30])
+@pytest.mark.parametrize("content_limit", [0, 256 * 1024])
+@pytest.mark.parametrize("content_bytes", [0, 1, 1023, 1024, 1_000_000, (1 << 30) - 1, 5 << 30])
+def test_what_the_cell_holds_is_told_as_by_the_command(
+    nodes_quota: int, bytes_quota: int, content_limit: int, content_bytes: int
+) -> None:
+    """In the words of `chubby status`; a replica that does not tell how much there is (no limit) tells of nodes."""
+    status = a_status(
+        nodes_quota=nodes_quota, bytes_quota=bytes_quota, content_limit=content_limit, content_bytes=content_bytes
+    )
+    picture = picture_of({"127.0.0.1:7202": status}, {})
+    assert picture is not None
+    assert status_text(status).decode().splitlines()[2] == picture.usage()
 
 
 @pytest.mark.parametrize(
