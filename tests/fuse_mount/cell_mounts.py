@@ -12,7 +12,9 @@ import pytest
 from chubby.client import waiting
 from chubby.client.dependant import Drop
 from chubby.client.sync import Session, connect
+from chubby.client.sync_handle import Handle
 from chubby.types.identity import Revision
+from chubby.types.nodes import Stat
 from chubby.types.stream import CacheKey
 from chubby.types.time import SECOND
 from chubby.types.transaction import Create, Remove, Write
@@ -162,6 +164,11 @@ def contents(cell: FakeCell, path: str = "/a") -> bytes:
     return cell.tree.nodes[path].contents
 
 
+def refused(number: int) -> pytest.RaisesExc[OSError]:
+    """An OSError with that errno."""
+    return pytest.RaisesExc(OSError, check=lambda error: error.errno == number)
+
+
 class Interrupt:
     """What a thread heeds: `now` interrupts it, when it waits next."""
 
@@ -210,3 +217,25 @@ class Doing:
         self._thread.join(DEADLINE)
         assert self.done, "it never ended"
         return self.error
+
+
+class Gate:
+    """Every SetContents of the process stops here until it is opened; `before`: before it is sent, else after."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, before: bool = True) -> None:
+        self.reached = threading.Event()
+        self.open = threading.Event()
+        self.failures: list[BaseException] = []
+        self.calls = 0
+        original = Handle.set_contents
+
+        def gated(handle: Handle, data: bytes, *, generation: int | None = None, timeout: float | None = None) -> Stat:
+            self.calls += 1
+            stat = None if before else original(handle, data, generation=generation)
+            self.reached.set()
+            assert self.open.wait(DEADLINE)
+            if self.failures:
+                raise self.failures.pop(0)
+            return stat or original(handle, data, generation=generation)
+
+        monkeypatch.setattr(Handle, "set_contents", gated)

@@ -27,6 +27,7 @@ from tests.fuse_mount.cell_mounts import (
     READ,
     WRITE,
     Doing,
+    Gate,
     Interrupt,
     Mount,
     another,
@@ -42,28 +43,6 @@ from tests.fuse_mount.cell_mounts import (
 __all__ = ["another", "cell", "mount"]
 
 Another = Callable[[], Mount]
-
-
-class Gate:
-    """Every SetContents of the process stops here until it is opened; `before`: before it is sent, else after."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, before: bool = True) -> None:
-        self.reached = threading.Event()
-        self.open = threading.Event()
-        self.failures: list[BaseException] = []
-        self.calls = 0
-        original = Handle.set_contents
-
-        def gated(handle: Handle, data: bytes, *, generation: int | None = None, timeout: float | None = None) -> Stat:
-            self.calls += 1
-            stat = None if before else original(handle, data, generation=generation)
-            self.reached.set()
-            assert self.open.wait(DEADLINE)
-            if self.failures:
-                raise self.failures.pop(0)
-            return stat or original(handle, data, generation=generation)
-
-        monkeypatch.setattr(Handle, "set_contents", gated)
 
 
 def writes(cell: FakeCell) -> int:
