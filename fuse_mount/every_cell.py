@@ -1,25 +1,30 @@
 """Every configured cell, a directory each: the same names on every machine, as `/ls` has them (paper §2.3).
 
 A cell is connected to when somebody first goes into its directory, and stays so. Its root is shown without asking it,
-so listing the cells needs none of them. The cells themselves are configured, not made: nothing can be made, removed or
-renamed at the top, and a rename from one cell to another is EXDEV, on which mv copies and removes.
+so listing the cells needs none of them; what is kept of a root's mode and times is not shown here. The cells themselves
+are configured, not made: nothing can be made, removed or renamed at the top, and a rename from one cell to another is
+EXDEV, on which mv copies and removes.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import time
 from collections.abc import Callable, Sequence
-from threading import Lock
+from threading import Lock, Thread
 from typing import Final
 
 from chubby.client.waiting import Patience
+from chubby.errors import ChubbyError
 from fuse_mount.attributes import View
 from fuse_mount.cell_files import CellFiles
 from fuse_mount.filesystem import Attributes, Caller, FileLock, Opened
 from fuse_mount.kernel import Mounted
 from fuse_mount.names import split_cell
-from fuse_mount.virtual import attributes_of_directory
+from fuse_mount.virtual import attributes_of_cell, attributes_of_directory
+
+logger = logging.getLogger(__name__)
 
 _CELL_BITS: Final = 44
 """Where, in a file number, the number of the cell begins."""
@@ -30,12 +35,14 @@ Make = Callable[[str, int], CellFiles]
 
 
 class _Cell:
-    """One cell: its number, and its files once it was connected to."""
+    """One cell: its number, and its files once it was connected to; why the last attempt to do so failed."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.files: CellFiles | None = None
-        self.starting = Lock()
+        self.connecting = Lock()
+        self.failures = 0
+        self.failure: ChubbyError | None = None
 
 
 class EveryCell:
@@ -49,6 +56,7 @@ class EveryCell:
         self._began = time.time_ns()
         self._guard = Lock()
         self._cells: dict[str, _Cell] = {}
+        self._numbered: dict[int, CellFiles] = {}
         self._mount: Mounted | None = None
         self._closed = False
 
@@ -62,18 +70,19 @@ class EveryCell:
         self._mount = mount
 
     def close(self) -> None:
-        """End all sessions."""
+        """End all sessions, all at a time: a cell that does not answer keeps no other from taking note."""
         with self._guard:
             self._closed = True
-            cells = list(self._cells.values())
-        for cell in cells:
-            if cell.files is not None:
-                cell.files.close()
+            connected = list(self._numbered.values())
+        threads = [Thread(target=_close, args=(files,), name="chubby-mount-close") for files in connected]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def _cell(self, name: str) -> _Cell:
         """The cell of that name. Raises OSError ENOENT if none is configured."""
-        with self._guard:
-            known = self._cells.get(name)
+        known = self._cells.get(name)
         if known is not None:
             return known
         if name not in self._names():
@@ -84,26 +93,44 @@ class EveryCell:
     def _files(self, name: str) -> tuple[CellFiles, int]:
         """The files of the cell, connected to by now, and its number. Raises NoQuorum, ConfigError, OSError."""
         cell = self._cell(name)
-        if cell.files is None:
-            self._connect(name, cell)
-        assert cell.files is not None, "it was connected to"
-        return cell.files, cell.number
+        return cell.files or self._connected(name, cell), cell.number
 
-    def _connect(self, name: str, cell: _Cell) -> None:
-        patience = Patience()
-        while not cell.starting.acquire(timeout=patience.slice):
+    def _connected(self, name: str, cell: _Cell) -> CellFiles:
+        """Connect to the cell. Those who come meanwhile wait for it, and fail with it: one attempt is enough."""
+        patience, failures = Patience(), cell.failures
+        while not cell.connecting.acquire(timeout=patience.slice):
             patience.look_up()
         try:
-            if cell.files is None:
-                if self._closed:
-                    raise OSError(errno.ENOTCONN, "the mount ends")
-                files = self._make(name, cell.number)
-                files.start()
-                if self._mount is not None:
-                    files.attach(self._mount)
-                cell.files = files
+            if cell.files is not None:
+                return cell.files
+            if cell.failures != failures and cell.failure is not None:
+                raise type(cell.failure)(str(cell.failure))
+            return self._connect(name, cell)
+        except ChubbyError as error:
+            cell.failure, cell.failures = error, cell.failures + 1
+            raise
         finally:
-            cell.starting.release()
+            cell.connecting.release()
+
+    def _connect(self, name: str, cell: _Cell) -> CellFiles:
+        self._check_open()
+        files = self._make(name, cell.number)
+        files.start()
+        try:
+            with self._guard:
+                self._check_open()
+                self._numbered[cell.number] = files
+        except OSError:
+            files.close()
+            raise
+        if self._mount is not None:
+            files.attach(self._mount)
+        cell.files = files
+        return files
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise OSError(errno.ENOTCONN, "the mount ends")
 
     def _at(self, path: str) -> tuple[CellFiles, str, int]:
         """The cell's files, the path in them, and the number of the cell. Raises OSError EPERM at the top."""
@@ -115,17 +142,14 @@ class EveryCell:
 
     def _below(self, path: str) -> tuple[CellFiles, str, int]:
         """The same for what is to be made or removed: not a cell itself."""
-        if path == "/" or split_cell(path)[1] == "/":
-            raise OSError(errno.EPERM, "cells are configured, not made or removed here")
+        _inside(path)
         return self._at(path)
 
     def _of(self, file: int) -> tuple[CellFiles, int]:
-        number = file >> _CELL_BITS
-        with self._guard:
-            for cell in self._cells.values():
-                if cell.number == number and cell.files is not None:
-                    return cell.files, file & _FILE
-        raise OSError(errno.EBADF, f"{file} is no open file")
+        files = self._numbered.get(file >> _CELL_BITS)
+        if files is None:
+            raise OSError(errno.EBADF, f"{file} is no open file")
+        return files, file & _FILE
 
     # ------------------------------------------------------------------------------------------------------- names
 
@@ -136,7 +160,7 @@ class EveryCell:
         name, inside = split_cell(path)
         if inside == "/":
             view = View(self._view.uid, self._view.gid, self._cell(name).number)
-            return attributes_of_directory(view, self._began)
+            return attributes_of_cell(view, self._began)
         return self._files(name)[0].getattr(inside)
 
     def readdir(self, path: str) -> Sequence[tuple[str, Attributes]]:
@@ -163,11 +187,10 @@ class EveryCell:
 
     def rename(self, old: str, new: str, flags: int) -> None:
         """See `FileSystem`."""
-        source, before, one = self._below(old)
-        _, after, other = self._below(new)
+        (one, before), (other, after) = _inside(old), _inside(new)
         if one != other:
             raise OSError(errno.EXDEV, "they are in different cells")
-        source.rename(before, after, flags)
+        self._files(one)[0].rename(before, after, flags)
 
     def chmod(self, path: str, mode: int) -> None:
         """See `FileSystem`."""
@@ -200,8 +223,8 @@ class EveryCell:
 
     def getxattr(self, path: str, name: str, caller: Caller) -> bytes:
         """See `FileSystem`."""
-        if path == "/":
-            raise OSError(errno.ENODATA, "this is no node")
+        if path == "/" or not name.startswith("user."):  # `ls -l` asks for others, and shall not wait for the cell
+            raise OSError(errno.ENODATA, f"there is no {name!a}")
         files, inside, _ = self._at(path)
         return files.getxattr(inside, name, caller)
 
@@ -295,6 +318,21 @@ class EveryCell:
         """See `FileSystem`."""
         files, inner = self._of(file)
         return files.test_lock(inner, owner, lock, caller)
+
+
+def _inside(path: str) -> tuple[str, str]:
+    """The cell, and the path in it, of what is to be made, removed or renamed. Raises OSError EPERM: not a cell."""
+    name, inside = split_cell(path) if path != "/" else ("", "/")
+    if inside == "/":
+        raise OSError(errno.EPERM, "cells are configured, not made, renamed or removed here")
+    return name, inside
+
+
+def _close(files: CellFiles) -> None:
+    try:
+        files.close()
+    except ChubbyError as error:
+        logger.warning("%s was not closed in good order: %s", files.prefix, error)
 
 
 def _numbered(opened: Opened, cell: int) -> Opened:

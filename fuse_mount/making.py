@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from chubby.config import cell_names
 from chubby.errors import ConfigError
 from fuse_mount import binding
 from fuse_mount.attributes import View
 from fuse_mount.binding import FuseUnavailable, MountOptions, unavailable
 from fuse_mount.cell_files import CellFiles
-from fuse_mount.configured import configured_cells
 from fuse_mount.daemon import Files, Serve
 from fuse_mount.every_cell import EveryCell
 from fuse_mount.library import HELPER
@@ -46,8 +46,8 @@ def every_cell(order: Order) -> Files:
     """A directory for each cell that is configured at the time. Raises ConfigError if none is."""
     view = View(os.getuid(), os.getgid())
 
-    def names() -> list[str]:
-        return configured_cells(os.environ, Path(order.locator.directory))
+    def names() -> tuple[str, ...]:
+        return cell_names(os.environ, Path(order.locator.directory))
 
     def cell(name: str, number: int) -> CellFiles:
         locator = msgspec.structs.replace(order.locator, cell=name)

@@ -76,18 +76,18 @@ def find_file(cell: str, environment: Mapping[str, str], directory: Path) -> Pat
 
 
 def cell_names(environment: Mapping[str, str], directory: Path) -> tuple[str, ...]:
-    """The cells that are configured, by name in order: those that `resolve` finds, and those whose file is wrong.
+    """The cells that are configured, by name in order: those of which `resolve` says where they are, or what is wrong.
 
-    Every `<cell>.toml` in the search folders that has the name of a cell, the cell of `CHUBBY_CONFIG`, and `local` if
-    anything says which that is. Of all others only the names of their files are read; a folder that cannot be read has
-    none.
+    `local` if either variable is set, the cell of the file in `CHUBBY_CONFIG`, and every `<cell>.toml` in the search
+    folders. Of these only the names are read. A folder that cannot be read has none.
     """
     found = {file.stem for folder in search_folders(environment, directory) for file in _toml_files(folder)}
-    with contextlib.suppress(ConfigError):
-        found.add(_from_variable(environment, directory))
-    with contextlib.suppress(ConfigError):
-        resolve(paths.LOCAL_CELL, environment, directory)
+    file = environment.get(CONFIG_VARIABLE, "")
+    if file or environment.get(CELL_VARIABLE, ""):
         found.add(paths.LOCAL_CELL)
+    if file:
+        with contextlib.suppress(ConfigError):
+            found.add(load_cell(directory / file).name)
     return tuple(sorted(name for name in found if _may_be_a_cell(name)))
 
 
@@ -143,12 +143,6 @@ def _from_environment(cell: str, environment: Mapping[str, str], directory: Path
             f"{config.name!r} is not what the file is named after: write name = {wanted!r} or rename the file",
         )
     return config
-
-
-def _from_variable(environment: Mapping[str, str], directory: Path) -> str:
-    """The name of the cell that the file in `CHUBBY_CONFIG` states; empty if there is none."""
-    file = environment.get(CONFIG_VARIABLE, "")
-    return load_cell(directory / file).name if file else ""
 
 
 def _toml_files(folder: Path) -> list[Path]:

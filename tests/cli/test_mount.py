@@ -21,8 +21,8 @@ from click.testing import CliRunner, Result
 from chubby.cli import exits
 from chubby.cli.main import chubby
 from chubby.cli.mount import EXITS, mount_command
+from chubby.config import cell_names
 from fuse_mount import mount_table
-from fuse_mount.configured import configured_cells
 from fuse_mount.troubles import Trouble
 from tests.cli.mounts import PATIENCE, Machine, nothing_left_in, running
 from tests.integration.cells import Cell, alive, free_ports, wait_for
@@ -337,7 +337,7 @@ def test_all_cells_as_directories(here: Machine) -> None:
 def test_no_cell_at_all(here: Machine) -> None:
     """78: there is nothing to show."""
     here.environment.update(CHUBBY_CONFIG="", HOME=str(here.directory))
-    if configured_cells({}, here.directory):
+    if cell_names({}, here.directory):
         here.environment["CHUBBY_CONFIG"] = "none.toml"
         assert here.run("mount", "place")[0] == exits.CONFIG
         return

@@ -53,7 +53,9 @@ def test_local_is_there_if_anything_says_which_it_is(desk: Desk) -> None:
     desk.environment["CHUBBY_CELL"] = "127.0.0.1:1007"
     assert names(desk) == ["local"]
     desk.environment["CHUBBY_CELL"] = "east"
-    assert names(desk) == []
+    assert names(desk) == ["local"]
+    with pytest.raises(ConfigError, match="east"):
+        resolve("local", desk.environment, desk.directory)
     desk.cell("cell_config/east.toml", "east", 1002)
     assert names(desk) == ["east", "local"]
 
@@ -85,7 +87,7 @@ def test_a_variable_that_leads_nowhere_hides_no_other_cell(desk: Desk) -> None:
     """The others are listed; using them says what is wrong."""
     desk.cell("cell_config/east.toml", "east", 1002)
     desk.environment["CHUBBY_CONFIG"] = "not_there.toml"
-    assert names(desk) == ["east"]
+    assert names(desk) == ["east", "local"]
     with pytest.raises(ConfigError, match=r"not_there\.toml"):
         resolve("east", desk.environment, desk.directory)
 
