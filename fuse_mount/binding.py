@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import logging
 import os
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from fuse_mount import adapter
+from fuse_mount import adapter, hand
 from fuse_mount.adapter_names import encoded
 from fuse_mount.filesystem import FileSystem
 from fuse_mount.library import Arguments, FuseUnavailable, Library, load, unavailable
@@ -107,9 +106,7 @@ class Mount:
         self._life.wait_left(INVALIDATIONS, others=1)
         self._library.exit(self._library.session(self._fuse))
         self._life.leave()
-        # Its threads look up when they have answered a request.
-        with contextlib.suppress(OSError):
-            os.stat(self._directory)
+        hand.look(self._directory)  # its threads look up when they have answered a request
 
 
 def serve(files: FileSystem, directory: str, options: MountOptions, mounted: Callable[[Mount], None]) -> None:

@@ -1,18 +1,19 @@
 """Letting inotify see what happened on another machine.
 
 The kernel tells watchers of what is done through the mount, and of nothing else. So what a watch of the cell tells is
-done once more here, through our own mount, by a thread of its own; the file system recognises its requests and answers
-them without doing anything. A watcher sees what it would have seen, had it happened on this machine:
+done once more here, through our own mount, by a process of its own (`hand` says why); the file system recognises its
+requests and answers them without doing anything. A watcher sees what it would have seen, had it happened here:
 
-| what happened | what this thread does                        | what we answer it     | watchers see        |
+| what happened | what that process does                       | what we answer it     | watchers see        |
 |---------------|----------------------------------------------|-----------------------|---------------------|
 | created       | open(O_CREAT, O_EXCL), close; or mkdir       | "not there", "made"   | CREATE              |
 | modified      | open(O_WRONLY), ftruncate to its size, close | "open", "done"        | MODIFY, CLOSE_WRITE |
 | attributes    | utime                                        | "done"                | ATTRIB              |
 | deleted       | unlink                                       | "a file", "done"      | DELETE              |
 
-Nothing is done for names of which the kernel knows nothing: nobody watches them. Nor for changes that came through this
-mount: whoever made them has told. Which ones those were is known when the reply is there, hence the DELAY.
+Nothing is done where the kernel knows nothing of the name and its directory: nobody watches there. Nor for changes that
+came through this mount: whoever made them has told. Which ones those were is known when the reply is there, hence the
+DELAY.
 """
 
 from __future__ import annotations
@@ -20,24 +21,24 @@ from __future__ import annotations
 import enum
 import errno
 import logging
-import os
 import stat as posix
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 from chubby.errors import ChubbyError
 from chubby.types.events import Event, EventKind
 from chubby.types.identity import Revision
 from fuse_mount.filesystem import Attributes
+from fuse_mount.hand import Hand
+from fuse_mount.names import CONTENTS_NAME
 
 logger = logging.getLogger(__name__)
 
 TOUCHED: Final = (1 << 40) - 1
-"""The number of the file that this thread has open: no other ever gets so far."""
+"""The number of the file that our own hand has open: no other ever gets so far."""
 DELAY: Final = 0.05
 """Seconds between an event and its touch."""
 LIMIT: Final = 10_000
@@ -105,7 +106,7 @@ class Toucher:
         self._changed = threading.Condition()
         self._due: OrderedDict[tuple[str, Touch], tuple[float, Revision]] = OrderedDict()
         self._ended = False
-        self._thread_id = 0
+        self._hand = Hand()
         self.name = ""
         """What is touched now, or was last."""
         self._touch: Touch | None = None
@@ -121,6 +122,7 @@ class Toucher:
         with self._changed:
             self._ended = True
             self._changed.notify()
+        self._hand.close()
 
     def put(self, name: str, event: Event) -> None:
         """Something has happened to what the mount shows as `name`."""
@@ -137,13 +139,13 @@ class Toucher:
     # ----------------------------------------------------------------------------------------------------- answers
 
     def touches(self, name: str) -> Touch | None:
-        """What our own thread is about, if the present request about `name` is its own."""
-        if self._touch is None or name != self.name or self._requester() != self._thread_id:
+        """What our own hand is about, if the present request about `name` is its own."""
+        if self._touch is None or name != self.name or self._requester() != self._hand.process:
             return None
         return self._touch
 
     def getattr(self, name: str) -> Attributes | None:
-        """What to answer our own thread for as long as it shall believe it; None: the truth."""
+        """What to answer our own hand for as long as it shall believe it; None: the truth."""
         touch = self.touches(name)
         if touch is Touch.CREATE:
             raise OSError(errno.ENOENT, "so that it may be made")
@@ -161,15 +163,14 @@ class Toucher:
     # ------------------------------------------------------------------------------------------------------ thread
 
     def _run(self) -> None:
-        self._thread_id = threading.get_native_id()
         while (due := self._next()) is not None:
             name, touch, revision = due
-            if revision in self._own or not self._watched(name, touch):
+            if revision in self._own or not self._watched(name):
                 continue
             try:
                 act = self._act(name, touch)
                 self.name, self._touch = name, touch
-                act(f"{self._directory}{name}")
+                self._hand.do(act, f"{self._directory}{name}")
             except ChubbyError as error:
                 logger.debug("%s of %s is not told to watchers: %s", touch.value, name, error)
             except OSError as error:
@@ -179,15 +180,15 @@ class Toucher:
             finally:
                 self._touch = None
 
-    def _watched(self, name: str, touch: Touch) -> bool:
-        if touch in (Touch.CREATE, Touch.DELETE):
-            return self._knows(os.path.dirname(name))
-        return self._knows(name)
+    def _watched(self, name: str) -> bool:
+        """Whether somebody may watch it, or the directory in which it is."""
+        above, _, last = name.rpartition("/")
+        return self._knows(name) or (last != CONTENTS_NAME and self._knows(above or "/"))
 
-    def _act(self, name: str, touch: Touch) -> Callable[[str], None]:
+    def _act(self, name: str, touch: Touch) -> str:
         """What to do. Raises NoNode if what was made is gone again."""
         if touch is Touch.CREATE and posix.S_ISDIR(self._truth(name)["st_mode"]):
-            return os.mkdir
+            return "mkdir"
         return _ACTS[touch]
 
     def _next(self) -> tuple[str, Touch, Revision] | None:
@@ -205,22 +206,10 @@ class Toucher:
             return None
 
 
-def _create(path: str) -> None:
-    with suppress(FileExistsError):  # somebody else looked it up at this moment, and has seen the truth
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
-
-
-def _modify(path: str) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.ftruncate(file, os.fstat(file).st_size)
-    finally:
-        os.close(file)
-
-
-_ACTS: Final[dict[Touch, Callable[[str], None]]] = {
-    Touch.CREATE: _create,
-    Touch.MODIFY: _modify,
-    Touch.ATTRIBUTES: os.utime,
-    Touch.DELETE: os.unlink,
+_ACTS: Final = {
+    Touch.CREATE: "create",
+    Touch.MODIFY: "modify",
+    Touch.ATTRIBUTES: "utime",
+    Touch.DELETE: "unlink",
 }
+"""In the words of `hand_worker`."""
