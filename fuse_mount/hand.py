@@ -48,6 +48,8 @@ class Hand:
             answer = worker.stdout.readline()
         except ValueError:
             raise BrokenPipeError("it was closed") from None
+        except BrokenPipeError:
+            answer = ""
         if not answer:
             self._dismiss()
             raise BrokenPipeError("it was killed")
