@@ -56,3 +56,13 @@ class fuse_config(ctypes.Structure):
 class fuse_operations(ctypes.Structure):
     # Each field but a flag is a pointer to a function: the third part of a tuple is a width in bits.
     _fields_: ClassVar[list[tuple[str, Any]]]
+
+# What only bench/plain_files.py uses, of the way in which mfusepy itself is meant to be used.
+
+class Operations: ...
+
+class FuseOSError(OSError):
+    def __init__(self, errno: int) -> None: ...
+
+class FUSE:
+    def __init__(self, operations: Operations, mountpoint: str, *, foreground: bool = ..., **options: str) -> None: ...
