@@ -34,7 +34,8 @@ the next session (`tenure`).
 | `names`, `errnos`, `attributes`, `xattrs`, `contents`, `pages`              | yes  | what things mean            |
 | `ranges`, `grips`, `claims`, `obstacles`                                    | yes  | who has which lock          |
 | `tenure`, `reader`, `locks`, `janitor`                                      |      | one session                 |
-| `open_nodes`, `files`, `tree`, `extended`, `ancestry`, `locking`, `usage`   |      | one cell                    |
+| `open_nodes`, `showing`, `commits`, `files`                                 |      | open files                  |
+| `tree`, `extended`, `ancestry`, `locking`, `usage`                          |      | one cell                    |
 | `controls`, `virtual`, `notices`, `kernel`, `touches`                       |      | news, and who is told       |
 | `filesystem`, `cell_files`, `every_cell`                                    |      | the seam, and what fills it |
 | `binding`, `adapter*`, `library`, `exchange`, `callers`, `requests`, `life` |      | libfuse                     |
