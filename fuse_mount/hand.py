@@ -38,12 +38,15 @@ class Hand:
         worker = self._worker
         return 0 if worker is None else worker.pid
 
-    def do(self, what: str, path: str) -> None:
-        """Have it done (`hand_worker.ACTS`). Raises OSError: what came of it; BrokenPipeError, it is gone."""
+    def do(self, what: str, path: str, directory: str = "", proof: int = 0) -> None:
+        """Have it done (`hand_worker.ACTS`). Raises OSError: what came of it; BrokenPipeError, it is gone.
+
+        With a `directory` to the path in it, and only if the mount there is the one that gives that `proof`.
+        """
         worker = self._begin()
         assert worker.stdin is not None and worker.stdout is not None, "both are pipes"
         try:
-            worker.stdin.write(json.dumps([what, path]) + "\n")
+            worker.stdin.write(json.dumps([what, path, directory, proof]) + "\n")
             worker.stdin.flush()
             answer = worker.stdout.readline()
         except ValueError:

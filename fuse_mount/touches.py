@@ -14,6 +14,9 @@ requests and answers them without doing anything. A watcher sees what it would h
 Nothing is done where the kernel knows nothing of the name and its directory: nobody watches there. Nor for changes that
 came through this mount: whoever made them has told. Which ones those were is known when the reply is there, hence the
 DELAY.
+
+When the mount is taken away there is another directory in its place, with files that are to be neither made nor
+removed. So our hand first asks for a number in it that only we can give, and gives up if it is not ours.
 """
 
 from __future__ import annotations
@@ -21,18 +24,21 @@ from __future__ import annotations
 import enum
 import errno
 import logging
+import secrets
 import stat as posix
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
-from chubby.errors import ChubbyError
+from chubby.errors import ChubbyError, NodeExists, NoNode
 from chubby.types.events import Event, EventKind
 from chubby.types.identity import Revision
 from fuse_mount.filesystem import Attributes
 from fuse_mount.hand import Hand
+from fuse_mount.hand_worker import PROOF
 from fuse_mount.names import CONTENTS_NAME
 
 logger = logging.getLogger(__name__)
@@ -45,6 +51,9 @@ LIMIT: Final = 10_000
 """Touches that may wait; beyond that the oldest are left out."""
 OWN: Final = 10_000
 """Revisions that are remembered as made through this mount."""
+_PROOF: Final = f"/{PROOF}"
+_OVER: Final = frozenset({errno.EROFS, errno.ENOTCONN})
+"""What says that nothing more can be touched: the mount is to be read only, or is there no more."""
 
 
 class Touch(enum.Enum):
@@ -103,6 +112,7 @@ class Toucher:
         self._truth = truth
         self._own = own
         self._directory = ""
+        self._proof = secrets.randbits(60)
         self._changed = threading.Condition()
         self._due: OrderedDict[tuple[str, Touch], tuple[float, Revision]] = OrderedDict()
         self._ended = False
@@ -118,9 +128,10 @@ class Toucher:
         self._thread.start()
 
     def end(self) -> None:
-        """Touch nothing more."""
+        """Touch nothing more. Idempotent."""
         with self._changed:
             self._ended = True
+            self._due.clear()
             self._changed.notify()
         self._hand.close()
 
@@ -130,6 +141,8 @@ class Toucher:
         if touch is None:
             return
         with self._changed:
+            if self._ended:
+                return
             self._due.pop((name, touch), None)
             self._due[name, touch] = (time.monotonic() + DELAY, event.revision)
             if len(self._due) > LIMIT:
@@ -140,12 +153,15 @@ class Toucher:
 
     def touches(self, name: str) -> Touch | None:
         """What our own hand is about, if the present request about `name` is its own."""
-        if self._touch is None or name != self.name or self._requester() != self._hand.process:
-            return None
-        return self._touch
+        return self._touch if name == self.name and self._is_ours() else None
+
+    def _is_ours(self) -> bool:
+        return self._touch is not None and self._requester() == self._hand.process
 
     def getattr(self, name: str) -> Attributes | None:
         """What to answer our own hand for as long as it shall believe it; None: the truth."""
+        if name == _PROOF and self._is_ours():
+            return {"st_mode": posix.S_IFDIR | 0o555, "st_ino": 1, "st_nlink": 1, "st_size": self._proof}
         touch = self.touches(name)
         if touch is Touch.CREATE:
             raise OSError(errno.ENOENT, "so that it may be made")
@@ -170,15 +186,16 @@ class Toucher:
             try:
                 act = self._act(name, touch)
                 self.name, self._touch = name, touch
-                self._hand.do(act, f"{self._directory}{name}")
+                self._hand.do(act, name[1:] or ".", self._directory, self._proof)
             except ChubbyError as error:
                 logger.debug("%s of %s is not told to watchers: %s", touch.value, name, error)
             except OSError as error:
-                if error.errno == errno.EROFS:
-                    return  # mounted to be read only: nothing can be touched
+                if error.errno in _OVER:
+                    break
                 logger.debug("%s of %s is not told to watchers: %s", touch.value, name, error)
             finally:
                 self._touch = None
+        self.end()
 
     def _watched(self, name: str) -> bool:
         """Whether somebody may watch it, or the directory in which it is."""
@@ -186,10 +203,21 @@ class Toucher:
         return self._knows(name) or (last != CONTENTS_NAME and self._knows(above or "/"))
 
     def _act(self, name: str, touch: Touch) -> str:
-        """What to do. Raises NoNode if what was made is gone again."""
+        """What to do. Raises NoNode if what was made is gone again.
+
+        What was removed and made again is removed for the kernel all the same: who has the old one open must not take
+        it for the new one. But not if that is a directory, in which somebody may be at work by now.
+        """
+        if touch is Touch.DELETE and self._is_directory(name):
+            raise NodeExists(f"{name} was made again")
         if touch is Touch.CREATE and posix.S_ISDIR(self._truth(name)["st_mode"]):
             return "mkdir"
         return _ACTS[touch]
+
+    def _is_directory(self, name: str) -> bool:
+        with suppress(NoNode, NotADirectoryError):
+            return posix.S_ISDIR(self._truth(name)["st_mode"])
+        return False
 
     def _next(self) -> tuple[str, Touch, Revision] | None:
         with self._changed:
