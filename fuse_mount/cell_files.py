@@ -42,6 +42,7 @@ from fuse_mount.touches import TOUCHED, OwnRevisions, Touch, Toucher
 from fuse_mount.tree import Tree
 from fuse_mount.usage import Usage
 from fuse_mount.virtual import EventFeed, attributes_of_directory
+from fuse_mount.xattrs import need_of
 
 _ATTEMPTS: Final = 8
 """A file may be made or deleted by others between two of our calls, but hardly that often."""
@@ -193,6 +194,8 @@ class CellFiles:
     def getxattr(self, path: str, name: str, caller: Caller) -> bytes:
         """See `FileSystem`."""
         place = self._extensible(path, errno.ENODATA)
+        # Before anybody waits for a session: every write on an open file begins with such a question.
+        need_of(name)
         return self._extended.get(self._tenures.present(), place, name, caller.process)
 
     def listxattr(self, path: str) -> Sequence[str]:

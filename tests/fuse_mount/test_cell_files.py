@@ -285,14 +285,16 @@ def test_what_is_open_and_removed_elsewhere_reads_on(here: Shown) -> None:
 
 
 def test_what_is_open_and_made_again_is_stale(here: Shown) -> None:
-    """It is not what was opened, and must not be taken for it: not by its size either."""
+    """It is not what was opened, and must not be taken for it: not by its size either. Who has read all finds an end."""
     here.put("/a", b"text")
     file = here.open("/a")
+    number = here.files.fgetattr(file)["st_ino"]
     here.delete("/a")
     here.put("/a", b"another, and longer")
-    with refused(errno.ESTALE):
-        here.files.fgetattr(file)
+    found = here.files.fgetattr(file)
+    assert (found["st_ino"], found["st_size"], found["st_nlink"]) == (number, 4, 0)
     until(lambda: _stale(here, file))
+    assert here.files.read(file, 100, 4) == b""
     here.files.release(file)
 
 
@@ -366,6 +368,17 @@ def test_a_cell_that_cannot_be_reached_at_the_start() -> None:
     silent.cell.mute = True
     with refused(errno.ETIMEDOUT):
         silent.files.start()
+    silent.files.close()
+
+
+def test_what_no_session_is_needed_for_waits_for_none() -> None:
+    """Every write on an open file begins with this question; a lost session's descriptor shall say EIO at once."""
+    silent = Shown(timeout=0.2)
+    silent.cell.mute = True
+    with refused(errno.ETIMEDOUT):
+        silent.files.start()
+    with refused(errno.EOPNOTSUPP):
+        silent.files.getxattr("/a", "security.capability", CALLER)
     silent.files.close()
 
 
