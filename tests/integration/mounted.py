@@ -161,6 +161,7 @@ ACTS: dict[str, Callable[[int, str], object]] = {
     "poll": _poll,
     "write": _write,
     "sync": lambda file, _: os.fsync(file),
+    "sequencer": lambda file, _: os.getxattr(file, "user.chubby.sequencer").hex(),
     "stat": lambda file, _: os.fstat(file).st_size,
 }
 
