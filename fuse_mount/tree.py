@@ -100,20 +100,19 @@ class Tree:
         return attributes_of(stat, shape, self._view, size)
 
     def fgetattr(self, file: OpenFile) -> Attributes:
-        """The attributes of an open file, whatever became of its name. Raises OSError ESTALE, SessionExpired.
+        """The attributes of an open file, whatever became of its name. Raises SessionExpired.
 
-        It stays a file for who has it open, even if its node has become a directory meanwhile.
+        It stays a file for who has it open, even if its node has become a directory meanwhile. One whose name is
+        another node's by now is what it was, without a name: who has read all of it, as `tail -F` has, asks for its
+        size before reading on, and has to learn that there is no more.
         """
         file.tenure.check()
         node = file.node
-        node.check()
         place = parse(file.name)
         shape = Shape.CONTENTS if isinstance(place, ContentsOf) else Shape.FILE
         stat = _stat_or_none(file.tenure, node.path) if node.fate is not Fate.REMOVED_HERE else None
-        if stat is None:
+        if stat is None or stat.instance != node.content.instance:
             return {**attributes_of(_nameless(node), shape, self._view), "st_nlink": 0}
-        if stat.instance != node.content.instance:
-            raise OSError(errno.ESTALE, f"{node.path} was deleted and made again")
         return attributes_of(stat, shape, self._view, self._files.size(file.tenure, node.path, stat))
 
     def readdir(self, tenure: Tenure, path: str) -> list[tuple[str, Attributes]]:

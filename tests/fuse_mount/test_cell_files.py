@@ -285,7 +285,7 @@ def test_what_is_open_and_removed_elsewhere_reads_on(here: Shown) -> None:
 
 
 def test_what_is_open_and_made_again_is_stale(here: Shown) -> None:
-    """It is not what was opened, and must not be taken for it: not by its size either. Who has read all finds an end."""
+    """It is not what was opened, nor to be taken for it: not by its size either. Who has read all finds an end."""
     here.put("/a", b"text")
     file = here.open("/a")
     number = here.files.fgetattr(file)["st_ino"]
