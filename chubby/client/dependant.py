@@ -36,19 +36,23 @@ class Dependant:
         self._relays: asyncio.Queue[Relay] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(1, "chubby-dependant")
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     def put(self, relay: Relay) -> None:
-        """Carry `relay` out after those before it."""
+        """Carry `relay` out after those before it; once closed, not at all."""
+        if self._closed:
+            return
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="relays of a session")
         self._relays.put_nowait(relay)
 
     async def close(self) -> None:
         """Carry out nothing more; waits for nothing that blocks. Idempotent."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chubby import aio
-from chubby.client.dependant import Drop
+from chubby.client.dependant import Dependant, Drop
+from chubby.client.effects import Relay
 from chubby.client.state import SessionState
 from chubby.types.calls import CreateMode
 from chubby.types.stream import CacheKey, CacheKind
@@ -129,3 +130,15 @@ async def test_closing_waits_for_no_dependant(cell: FakeCell) -> None:
         assert kernel.dropped == [None]
     finally:
         kernel.free.set()
+
+
+async def test_closed_it_takes_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+    """What comes late, in the last breath of a session, is neither carried out nor complained of for ever."""
+    kernel = Kernel()
+    dependant = Dependant(kernel.drop, lambda _place: None)
+    dependant.put(Relay(1, (), everything=True))
+    await until(lambda: bool(kernel.dropped))
+    await dependant.close()
+    before = asyncio.all_tasks()
+    dependant.put(Relay(2, (), everything=True))
+    assert asyncio.all_tasks() == before and len(kernel.dropped) == 1 and not caplog.records
