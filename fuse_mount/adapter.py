@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fuse_mount.adapter_files import FileRequests
 from fuse_mount.adapter_names import NameRequests
@@ -42,11 +42,17 @@ def table(files: FileSystem, library: Library, life: Life, requests: Requests) -
     }
 
 
-def operations(files: FileSystem, library: Library, life: Life, requests: Requests) -> fuse_operations:
+READ_ONLY: Final = {"flock": refusal(errno.EROFS), "lock": refusal(errno.EROFS)}
+"""What is answered otherwise where nothing may be changed: the rest the kernel refuses itself."""
+
+
+def operations(
+    files: FileSystem, library: Library, life: Life, requests: Requests, read_only: bool = False
+) -> fuse_operations:
     """The same in C. It keeps alive what it points to."""
     made = library.operations()
     prototypes = dict(field[:2] for field in made._fields_)
-    for name, method in table(files, library, life, requests).items():
+    for name, method in {**table(files, library, life, requests), **(READ_ONLY if read_only else {})}.items():
         setattr(made, name, prototypes[name](requests.answering(name, method)))
     made.init = prototypes["init"](_initialised)
     return made

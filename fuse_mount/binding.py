@@ -120,7 +120,7 @@ def serve(files: FileSystem, directory: str, options: MountOptions, mounted: Cal
         raise FuseUnavailable(reason)
     place = mount_point(directory)
     life = Life(library)
-    operations = adapter.operations(files, library, life, Requests(library, life))
+    operations = adapter.operations(files, library, life, Requests(library, life), options.read_only)
     fuse = _new(library, operations, options)
     try:
         if library.mount(fuse, os.fsencode(place)) != 0:

@@ -16,6 +16,7 @@ import pytest
 
 from chubby.types.limits import CONTENT_LIMIT
 from tests.integration.cells import Cell, wait_for
+from tests.integration.mounts import mounts
 from tests.integration.syscalls import fallocate, opened, refusal
 
 pytestmark = pytest.mark.fuse
@@ -68,7 +69,7 @@ def test_creat_and_modes_of_open(here: Path, there: Path) -> None:
         assert os.read(file, 100) == b"first"
     with opened(there / "f", os.O_CREAT | os.O_TRUNC | os.O_WRONLY):
         pass
-    assert (here / "f").read_bytes() == b""
+    wait_for(lambda: (here / "f").read_bytes() == b"", "the last close of what was cut, and only cut")
 
 
 def test_a_new_file_is_there_before_it_is_closed(here: Path, there: Path) -> None:
@@ -321,3 +322,35 @@ def test_an_error_of_a_write_is_told_at_the_close(mounted_cell: Cell, here: Path
     with mounted_cell.connect() as session, session.open(f"/ls/test/{here.name}/f") as handle:
         handle.delete()
     assert refusal(os.close, file) == "ESTALE"
+
+
+READ_ONLY_RULES: dict[str, Callable[[Path], object]] = {
+    "open to write": lambda path: os.open(path, os.O_RDWR),
+    "creat": lambda path: os.open(path.with_name("new"), os.O_CREAT | os.O_WRONLY),
+    "mkdir": lambda path: os.mkdir(path.with_name("new")),
+    "unlink": os.unlink,
+    "rename": lambda path: os.rename(path, path.with_name("new")),
+    "chmod": lambda path: os.chmod(path, 0o600),
+    "utimensat": os.utime,
+    "truncate": lambda path: os.truncate(path, 0),
+    "setxattr": lambda path: os.setxattr(path, "user.x", b"1"),
+    "flock": lambda path: _with(path, lambda file: fcntl.flock(file, fcntl.LOCK_SH)),
+    "fcntl": lambda path: _with(path, lambda file: fcntl.lockf(file, fcntl.LOCK_SH)),
+}
+
+
+def _with(path: Path, act: Act) -> None:
+    with opened(path) as file:
+        act(file)
+
+
+def test_a_mount_that_is_read_only(mounted_cell: Cell, here: Path, tmp_path: Path) -> None:
+    """All that would change the cell is EROFS, locks included: a machine that only looks never holds anybody up."""
+    (here / "f").write_text("content")
+    with mounts(mounted_cell, tmp_path / "looks", options=["--read-only"]) as (mount,):
+        path = mount / here.name / "f"
+        for name, act in READ_ONLY_RULES.items():
+            assert refusal(act, path) == "EROFS", name
+        assert path.read_text() == "content" and os.listdir(path.parent) == ["f"]
+        (here / "f").write_text("changed")
+        assert path.read_text() == "changed"
