@@ -35,3 +35,12 @@ def _obeys(order: tuple[Operation[C, R], ...], model: Model[C, R, S]) -> bool:
     for each in order:
         state = None if state is None else model.step(state, each.call, each.result)
     return state is not None
+
+
+def proves(order: tuple[Operation[C, R], ...], history: History[C, R], model: Model[C, R, S]) -> bool:
+    """Whether this order is a proof: all that was answered, nothing twice, real time respected, the model obeyed."""
+    wanted = sum(1 for each in history.operations if each.known)
+    places = {id(each) for each in history.operations}
+    if len({id(each) for each in order}) != len(order) or not {id(each) for each in order} <= places:
+        return False
+    return sum(1 for each in order if each.known) == wanted and _respects_time(order) and _obeys(order, model)
