@@ -7,6 +7,8 @@ import ctypes
 import errno
 import os
 import subprocess
+import threading
+import time
 from typing import Final
 
 import msgspec
@@ -20,9 +22,12 @@ END_LIMIT: Final = 15.0
 """Seconds that the process of a mount has to close its session: longer than it gives itself."""
 HELPER: Final = "fusermount3"
 """What unmounts for those who are not root."""
+PASSING: Final = 2.0
+"""Seconds for which a mount may be busy although nobody is seen to use it."""
 SHOWN: Final = 5
 """So many of those who keep a mount busy are named."""
 
+_PAUSE: Final = 0.02
 _MNT_FORCE: Final = 1
 _MNT_DETACH: Final = 2
 _UMOUNT_NOFOLLOW: Final = 8
@@ -81,6 +86,8 @@ def take_away(mount: MountPoint, lazy: bool, force: bool = False) -> None:
     """
     flags = _MNT_DETACH | _MNT_FORCE if force else _MNT_DETACH if lazy else 0
     code = _umount(mount.directory, _UMOUNT_NOFOLLOW | flags)
+    if code == errno.EBUSY:
+        code = _umount_again(mount, flags)
     if code == errno.EPERM:
         _ask_helper(mount, lazy or force)
     elif code == errno.EBUSY:
@@ -106,6 +113,19 @@ def _umount(directory: str, flags: int) -> int:
     """umount2(2): 0 or an errno."""
     libc = ctypes.CDLL(None, use_errno=True)
     return ctypes.get_errno() if libc.umount2(os.fsencode(directory), flags) else 0
+
+
+def _umount_again(mount: MountPoint, flags: int) -> int:
+    """The same once more, and again for a moment while nobody uses it but its own process, which does so in passing."""
+    server, pause, code = server_of(mount.device), threading.Event(), errno.EBUSY
+    own = {os.getpid(), *(children_of(server) if server is not None else ())}
+    until = time.monotonic() + PASSING
+    while code == errno.EBUSY and time.monotonic() < until:
+        if any(user.process not in own for user in users_of(mount.directory)):
+            break
+        pause.wait(_PAUSE)
+        code = _umount(mount.directory, _UMOUNT_NOFOLLOW | flags)
+    return code
 
 
 def _ask_helper(mount: MountPoint, lazy: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -221,6 +222,21 @@ def test_a_mount_in_use_is_left_alone(begin: Begin, place: Path) -> None:
     with (place / "hello").open():
         assert trouble_of(place)[0] is Trouble.BUSY
     assert unmount(place).server is None and ended(process) == 0
+
+
+def test_a_mount_that_its_own_process_uses_in_passing_is_waited_for(
+    begin: Begin, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells the kernel's watchers what happened elsewhere, by touching files: nobody has to hear of that."""
+    process, really, tries = begin(), unmounting._umount, 0
+
+    def busy_at_first(directory: str, flags: int) -> int:
+        nonlocal tries
+        tries += 1
+        return errno.EBUSY if tries <= 3 else really(directory, flags)
+
+    monkeypatch.setattr(unmounting, "_umount", busy_at_first)
+    assert unmount(place).server is None and ended(process) == 0 and tries == 4
 
 
 def test_a_mount_in_use_is_put_out_of_sight(begin: Begin, place: Path) -> None:
