@@ -164,8 +164,8 @@ class _Line(Generic[C, R, S]):
         try:
             table.fit()
         except Late as late:
-            stuck = [] if late.number < 0 else [self.operations[late.number]]
-            is_free = any(span.number == late.number for span in free)
+            stuck = [self.operations[number] for number in late.numbers]
+            is_free = any(span.number in late.numbers for span in free)
             unsure = late.given_up or self._guessed or (is_free and bool(self._unknown))
             return _Refutation(str(late), stuck, unsure)
         finally:

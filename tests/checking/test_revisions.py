@@ -73,7 +73,8 @@ def test_revisions_order_what_time_does_not() -> None:
     assert judge(MADE, ONE, TWO).passed
     early = change("c2", 11, 12, Write(7, b"2"), Wrote(3), 104)
     late = change("c1", 13, 20, Write(7, b"1"), Wrote(2), 103)
-    assert "over before" in broken(MADE, early, late)
+    text = broken(MADE, early, late)
+    assert "over before" in text and "c1 [13, 20]" in text and "c2 [11, 12]" in text
 
 
 @pytest.mark.parametrize(

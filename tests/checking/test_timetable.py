@@ -36,7 +36,7 @@ def test_an_order_against_time_is_late() -> None:
     """The second change was over before the first was invoked."""
     with pytest.raises(Late) as late:
         fit([(10, 20), (0, 5)])
-    assert late.value.number == 1 and not late.value.given_up
+    assert late.value.numbers == (1, 0) and not late.value.given_up
     assert fit([(10, 20), (0, 10)]) == [10, 10]
 
 
@@ -51,7 +51,7 @@ def test_a_read_of_what_was_not_there_yet_is_late() -> None:
     """State 1 began after it returned."""
     with pytest.raises(Late) as late:
         fit([(10, 20)], {1: [(0, 9)]})
-    assert late.value.number == 101
+    assert late.value.numbers == (101, 0)
     assert fit([(10, 20)], {0: [(0, 9)]}) == [10]
 
 
@@ -74,7 +74,7 @@ def test_a_free_read_without_a_state_is_late() -> None:
     for states in (set(), {0}):
         with pytest.raises(Late) as late:
             fit([(0, 4), (2, 9)], free=[(5, 6, states)])
-        assert late.value.number == 200
+        assert late.value.numbers == (200,)
 
 
 def test_free_reads_push_each_other() -> None:

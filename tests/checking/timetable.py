@@ -38,11 +38,13 @@ START = Span(-FOREVER, FOREVER, -1)
 
 
 class Late(Exception):
-    """`number` was over before what must come before it had begun; or, `given_up`, nobody knows."""
+    """The first of `numbers` was over before the second one, which must come before it, was invoked; or there is no
+    place for the only one; or, `given_up`, nobody knows.
+    """
 
-    def __init__(self, number: int, why: str, given_up: bool = False) -> None:
+    def __init__(self, why: str, *numbers: int, given_up: bool = False) -> None:
         super().__init__(why)
-        self.number = number
+        self.numbers = numbers
         self.given_up = given_up
 
 
@@ -66,7 +68,7 @@ class Timetable:
         self._fits = fits
         self.instants: list[int] = []
         self.work = 0
-        self._floors = [change.invoked for change in changes]
+        self._floors = [(change.invoked, change.number) for change in changes]  # and whose invocation that is
         for place, reads in enumerate(bound):
             for read in reads:
                 self._delay(place + 1, read)
@@ -79,7 +81,7 @@ class Timetable:
     def _delay(self, place: int, read: Span) -> None:
         """The change at `place`, if there is one, comes after `read` was invoked."""
         if place < len(self._floors):
-            self._floors[place] = max(self._floors[place], read.invoked)
+            self._floors[place] = max(self._floors[place], (read.invoked, read.number))
 
     def fit(self) -> None:
         """Find the instants. Raises Late."""
@@ -93,15 +95,16 @@ class Timetable:
             self._set_out()
             if before == self.instants:
                 return
-        raise Late(-1, f"given up after {ROUNDS} rounds", given_up=True)
+        raise Late(f"given up after {ROUNDS} rounds", given_up=True)
 
     def _set_out(self) -> None:
         """The earliest instants; changes and bound reads must be in time for them."""
-        self.instants = [*accumulate(self._floors, max)]
-        for instant, (_, spans) in zip(self.instants, self._rows(), strict=True):
+        reached = [*accumulate(self._floors, max)]
+        self.instants = [instant for instant, _ in reached]
+        for (instant, whose), (_, spans) in zip(reached, self._rows(), strict=True):
             for span in spans:
                 if span.returned < instant:
-                    raise Late(span.number, "it was over before its revision can have been made")
+                    raise Late("the first below comes after the second, but was over before", span.number, whose)
 
     def _place(self, read: Span, limit: int) -> int:
         """The latest state, `limit` at most, that began before `read` returned and fits. Raises Late."""
@@ -111,4 +114,4 @@ class Timetable:
             if self._fits(place, read):
                 return place
             place -= 1
-        raise Late(read.number, "no state that lasted during it gives its result")
+        raise Late("no state that lasted during it gives its result", read.number)

@@ -40,6 +40,8 @@ class ClientHost:
         self.alive = True
         self.paused_until: Instant = 0
         self.on_state: Callable[[SessionState], None] = lambda state: None
+        self.on_call: Callable[[Call, Callable[[Answer], None]], Callable[[Answer], None]] = lambda call, done: done
+        """Told of each call before it is made; gets the answer in place of its caller, and passes it on."""
         self._network = network
         self.hosts = hosts
         self._waiting: dict[CallNumber, Callable[[Answer], None]] = {}
@@ -65,6 +67,7 @@ class ClientHost:
     def call(self, call: Call, done: Callable[[Answer], None], patience: Duration | None = None) -> CallNumber | None:
         """Make a call; `done` gets its answer, at once if the cache has it (then there is no number)."""
         now = self.clock.now()
+        done = self.on_call(call, done)
         answer = self.core.cached(call, now)
         if answer is not None:
             done(answer)

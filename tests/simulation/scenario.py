@@ -8,6 +8,7 @@ from chubby.types.time import MILLISECOND, SECOND, Duration
 from tests.simulation.checkers import LockChecker, LogChecker, MasterChecker, RegisterChecker, Violation
 from tests.simulation.clients import ClientHost
 from tests.simulation.faults import Faults
+from tests.simulation.histories import Chronicle
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Network, Weather
 from tests.simulation.presence import Gardener, PresenceChecker
@@ -80,6 +81,9 @@ class Scenario:
                 actor.died()
 
             client.crash = died  # type: ignore[method-assign]  # the actor dies with its process
+        self.chronicle = Chronicle(self.world)
+        for client in self.clients:
+            self.chronicle.follow(client)
         self.faults = Faults(self.world, self.network, self.hosts, self.clients)
 
     def run(self) -> Verdict:
@@ -101,6 +105,7 @@ class Scenario:
         world.trace("calm")
         self.faults.stop()
         self._recover()
+        self.chronicle.check()
         return Verdict(world.seed, world.now - START, self.counts, world.trace_hash)
 
     def _observe(self, host: ReplicaHost) -> None:
@@ -112,6 +117,7 @@ class Scenario:
         world = self.world
         calm = world.now
         fresh = ClientHost(world, self.network, dict(self.clients[0].hosts), len(self.clients) + 1, 1000, caching=False)
+        self.chronicle.follow(fresh)
         counts = Counts()
         actor = Actor(world, fresh, self.registers, {}, 50 * MILLISECOND, counts)
         fresh.start()
