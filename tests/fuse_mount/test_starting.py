@@ -20,6 +20,7 @@ from fuse_mount.orders import Answer, Locator, Order
 from fuse_mount.starting import answer_in, check_directory, start, text_of
 from fuse_mount.troubles import MountError, Trouble
 from tests.fuse_mount.fake_mount import program
+from tests.integration.cells import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -62,12 +63,17 @@ def test_it_is_detached_when_it_has_mounted(order: Order) -> None:
         process = pid_of(watch)
         assert os.getsid(process) == process != os.getsid(0)
         assert os.readlink(f"/proc/{process}/cwd") == "/"
-        assert [os.readlink(f"/proc/{process}/fd/{number}") for number in (0, 1, 2)] == [os.devnull] * 3
+        wait_for(lambda: standard_files(process) == [os.devnull] * 3, "its letting go of its starter")
         signal.pidfd_send_signal(watch, signal.SIGTERM)
         assert ends(watch)
         assert os.waitpid(process, 0)[1] == 0
     log = Path(order.log or "").read_text()
     assert "here is mounted at" in log and "SIGTERM came" in log and "is unmounted" in log
+
+
+def standard_files(process: int) -> list[str]:
+    """What its standard files are."""
+    return [os.readlink(f"/proc/{process}/fd/{number}") for number in (0, 1, 2)]
 
 
 def pid_of(watch: int) -> int:
