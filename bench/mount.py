@@ -219,9 +219,9 @@ def calls_of(wire: Relay, act: Act) -> Counter[str]:
 
 
 def calls_figure(name: str, calls: Counter[str], wanted: dict[str, int]) -> Figure:
-    """Calls against those wanted."""
+    """Calls against the most that are wanted."""
     detail = ", ".join(f"{number} {kind}" for kind, number in sorted(calls.items())) or "none"
-    return Figure(name, str(calls.total()), detail, f"target: {sum(wanted.values())}", calls == Counter(wanted))
+    return Figure(name, str(calls.total()), detail, f"target: {sum(wanted.values())}", calls <= Counter(wanted))
 
 
 def measure(directory: Path) -> list[Figure]:

@@ -50,6 +50,7 @@ class NameRequests:
         self._files = files
         self._requests = requests
         self._entry = entry
+        self._filled = exchange.Filled(entry)
         self._numbers = itertools.count(1)
         self._directories: dict[int, str] = {}
 
@@ -83,7 +84,7 @@ class NameRequests:
     def _getattr(self, path: bytes | None, there: ctypes._Pointer[c_stat], info: Info) -> int:
         self._requests.begin()
         attributes = self._files.fgetattr(info.contents.fh) if path is None else self._files.getattr(decoded(path))
-        exchange.put_attributes(there, attributes)
+        self._filled.put(there, attributes)
         return 0
 
     def _access(self, path: bytes, mask: int) -> int:

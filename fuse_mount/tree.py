@@ -66,6 +66,9 @@ RENAME_NOREPLACE: Final = 1
 _ATTEMPTS: Final = 32
 """What is to be removed or renamed may be changed by others while it is looked at, but hardly that often."""
 
+_KNOWN: Final = 10_000
+"""Nodes whose attributes are remembered as they were shown last."""
+
 
 class Tree:
     """See the module. For many threads.
@@ -76,6 +79,7 @@ class Tree:
     def __init__(self, files: Files, view: View, now: Callable[[], int], made: Callable[[Revision], object]) -> None:
         self._files = files
         self._view = view
+        self._known: dict[str, tuple[Stat, Shape, int, Attributes]] = {}
         self._now = now
         self._made = made
 
@@ -97,7 +101,7 @@ class Tree:
         size = None if shape is Shape.DIRECTORY else self._files.size(tenure, place.path, stat)
         if shape is Shape.CONTENTS and size is None and not stat.length:
             raise NoNode(f"{place.path} has no content of its own")
-        return attributes_of(stat, shape, self._view, size)
+        return self._shown(place.path, stat, shape, size)
 
     def fgetattr(self, file: OpenFile) -> Attributes:
         """The attributes of an open file, whatever became of its name. Raises SessionExpired.
@@ -113,7 +117,19 @@ class Tree:
         stat = _stat_or_none(file.tenure, node.path) if node.fate is not Fate.REMOVED_HERE else None
         if stat is None or stat.instance != node.content.instance:
             return {**attributes_of(_nameless(node), shape, self._view), "st_nlink": 0}
-        return attributes_of(stat, shape, self._view, self._files.size(file.tenure, node.path, stat))
+        return self._shown(node.path, stat, shape, self._files.size(file.tenure, node.path, stat))
+
+    def _shown(self, path: str, stat: Stat, shape: Shape, size: int | None) -> Attributes:
+        """`attributes_of`, worked out once: the kernel asks again and again. Nobody changes what this returns."""
+        size = stat.length if size is None else size
+        known = self._known.get(path)
+        if known is not None and known[0] is stat and known[1] is shape and known[2] == size:
+            return known[3]
+        shown = attributes_of(stat, shape, self._view, size)
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        self._known[path] = stat, shape, size, shown
+        return shown
 
     def readdir(self, tenure: Tenure, path: str) -> list[tuple[str, Attributes]]:
         """What is in a directory. Raises NoNode, OSError ENOTDIR."""

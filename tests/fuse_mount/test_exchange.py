@@ -165,3 +165,18 @@ def test_nothing_in_the_way_leaves_the_question_as_it_was() -> None:
     there = Lock(fcntl.F_WRLCK, 0, 5, 6, 7)
     exchange.put_lock(at(there), FileLock(fcntl.F_UNLCK))
     assert [getattr(there, name) for name, _ in Lock._fields_] == [fcntl.F_UNLCK, 0, 5, 6, 7]
+
+
+def test_attributes_that_are_asked_for_again() -> None:
+    """What is filled is always what was given, whether it is the same object as before, an equal one, or another."""
+    entry: Any = Stat
+    filled = exchange.Filled(entry, limit=3)
+    first = {"st_ino": 1, "st_mode": 0o100644, "st_size": 7, "st_mtime": 5 * SECOND + 3}
+    for number in (1, 1, 2, 3, 4, 5, 1):
+        for size in (7, 7, 8):
+            attributes = {**first, "st_ino": number, "st_size": size}
+            for _ in range(2):
+                there = Stat(st_uid=99)
+                filled.put(at(there), attributes)
+                assert (there.st_mode, there.st_size, there.st_uid) == (0o100644, size, 0)
+                assert (there.st_mtimespec.tv_sec, there.st_mtimespec.tv_nsec) == (5, 3)
