@@ -233,6 +233,7 @@ def measure(directory: Path) -> list[Figure]:
         counted = Mount(directory / "counted", "--cell", "test", "--address", wire.address)
         stack.callback(counted.clear)
         counted.start()
+        stack.callback(counted.stop)
         asked, trusted = directory / "asked", directory / "trusted"
         processes = [
             here.pid,
