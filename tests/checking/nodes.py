@@ -28,12 +28,12 @@ class Create(msgspec.Struct, frozen=True, gc=False):
 
 
 class Write(msgspec.Struct, frozen=True, gc=False):
-    """Replace the contents of an instance; with `expected`, only those of that generation.
+    """Replace the contents of an instance (None: of whichever is there); with `expected`, only those of that one.
 
     Answered with `Wrote`, MISMATCH or GONE.
     """
 
-    instance: int
+    instance: int | None
     contents: bytes
     expected: int | None = None
 
@@ -52,9 +52,9 @@ NodeCall = Look | Create | Write | Delete | Vanish
 
 
 class View(msgspec.Struct, frozen=True, gc=False):
-    """A node that is there. `contents` None: they were not looked at."""
+    """A node that is there. `instance` or `contents` None: they were not looked at."""
 
-    instance: int
+    instance: int | None
     generation: int
     contents: bytes | None = None
 
@@ -133,10 +133,12 @@ class NodeModel:
         return f"{kind}instance {above}{state.instance}, generation {state.generation}, {state.contents!r}"
 
 
-def _known_as(state: NodeState, instance: int) -> NodeState | None:
-    """The state, if its node can be that instance: from then on exactly that."""
+def _known_as(state: NodeState, instance: int | None) -> NodeState | None:
+    """The state, if its node can be that instance: from then on exactly that. Any node can be None."""
     if state.generation == 0:
         return None
+    if instance is None:
+        return state
     if state.exact:
         return state if state.instance == instance else None
     return state._replace(instance=instance, exact=True) if instance > state.instance else None
@@ -190,6 +192,6 @@ def _delete(state: NodeState, call: Delete, result: NodeResult | Unknown) -> Nod
     return state if result is Said.GONE and not _certainly(state, call.instance) else None
 
 
-def _certainly(state: NodeState, instance: int) -> bool:
+def _certainly(state: NodeState, instance: int | None) -> bool:
     """Whether the node is that instance, whatever the state leaves open."""
-    return state.generation > 0 and state.exact and state.instance == instance
+    return state.generation > 0 and (instance is None or (state.exact and state.instance == instance))

@@ -66,6 +66,8 @@ def test_the_life_of_a_node() -> None:
         ("a compare-and-set refused without reason", Write(7, b"c", expected=2), Said.MISMATCH),
         ("an unconditional write refused", Write(7, b"c"), Said.MISMATCH),
         ("a write to an instance that is none", Write(6, b"c"), Wrote(3)),
+        ("a write to whichever instance refused", Write(None, b"c"), Said.GONE),
+        ("another generation of whichever instance", LOOK, View(None, 1)),
         ("a deletion refused without reason", Delete(7), Said.GONE),
         ("a deletion of an instance that is none", Delete(6), Said.DELETED),
         ("an existing node made by who may find it", SHARED, Made(9)),
@@ -90,6 +92,8 @@ def test_what_a_node_never_says(what: str, call: NodeCall, result: NodeResult) -
         (Delete(6), Said.GONE),
         (Delete(7), Said.DELETED),
         (Write(7, b"c", expected=2), Wrote(3)),
+        (Write(None, b"c", expected=2), Wrote(3)),
+        (LOOK, View(None, 2, b"b")),
     ],
 )
 def test_what_a_node_says(call: NodeCall, result: NodeResult) -> None:
@@ -107,6 +111,8 @@ def test_what_a_node_says(call: NodeCall, result: NodeResult) -> None:
         (Write(7, b"b"), Said.GONE, True),
         (Delete(7), Said.DELETED, False),
         (Delete(7), Said.GONE, True),
+        (Write(None, b"b"), Said.GONE, True),
+        (LOOK, View(None, 1), False),
         (Create(b"b"), Said.EXISTS, False),
         (Create(b"b"), Made(8), True),
         (Create(b"b"), Made(7), False),

@@ -19,7 +19,17 @@ from tests.checking.nodes import (
     Write,
     Wrote,
 )
-from tests.checking.transactions import At, Failed, GroupCall, GroupModel, GroupState, Guard, Results, Transaction
+from tests.checking.transactions import (
+    At,
+    Failed,
+    GroupCall,
+    GroupModel,
+    GroupState,
+    Guard,
+    Results,
+    Transaction,
+    as_group,
+)
 from tests.checking.verdict import worst
 
 NodeGroupCall = GroupCall[NodeCall, NodeResult]
@@ -122,6 +132,15 @@ def test_a_result_for_each_call() -> None:
         model.step(state, MOVE, Said.GONE)
     with pytest.raises(AssertionError):
         model.step(state, At("/a", Look()), Failed())
+
+
+def test_single_calls_join_a_group() -> None:
+    """A history in which only transactions name several nodes; everything else of it stays as it was."""
+    plain: Operation[NodeCall | NodeTransaction, NodeGroupResult] = Operation("c1", Look(), 4, 5, Said.ABSENT, A, saw=3)
+    moved: Operation[NodeCall | NodeTransaction, NodeGroupResult] = Operation("c2", MOVE, 6, 7, MOVED, BOTH, made=9)
+    first, second = as_group(History([plain, moved])).operations
+    assert first == Operation("c1", At("/a", Look()), 4, 5, Said.ABSENT, A, saw=3)
+    assert second == Operation("c2", MOVE, 6, 7, MOVED, BOTH, made=9)
 
 
 def test_who_only_looks_is_known() -> None:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from tests.checking.history import UNKNOWN, Keys, Unknown
+from tests.checking.history import UNKNOWN, History, Keys, Operation, Unknown
 from tests.checking.model import Model
 
 C = TypeVar("C")
@@ -53,6 +53,19 @@ class Failed(msgspec.Struct, frozen=True, gc=False):
 
 GroupCall = At[C] | Transaction[C, R]
 GroupState = tuple[S, ...]
+
+
+def as_group(
+    history: History[C | Transaction[C, R], R | Results[R] | Failed],
+) -> History[GroupCall[C, R], R | Results[R] | Failed]:
+    """The history of a group in which single calls stand by themselves, as operations on one key."""
+    wrapped: list[Operation[GroupCall[C, R], R | Results[R] | Failed]] = []
+    for each in history.operations:
+        call = each.call if isinstance(each.call, Transaction) else At(each.keys[0], each.call)
+        wrapped.append(
+            Operation(each.client, call, each.invoked, each.returned, each.result, each.keys, each.made, each.saw)
+        )
+    return History(wrapped)
 
 
 class GroupModel(Generic[C, R, S]):

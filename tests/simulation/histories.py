@@ -23,16 +23,23 @@ from chubby.types import calls
 from chubby.types.calls import Call, CreateMode
 from chubby.types.identity import HandleNumber
 from chubby.types.nodes import LockMode, Stat
-from chubby.types.results import Answer, Contents, Done, Listing, LockGranted, Opened, StatResult
+from chubby.types.results import Answer, Contents, Done, Listing, LockGranted, Opened, StatResult, Transacted
 from chubby.types.time import Instant
+from chubby.types.transaction import GenerationIs
+from chubby.types.transaction import Write as WriteNode
 from tests.checking import linearizability, locks, nodes, revisions
-from tests.checking.history import HistoryBuilder
+from tests.checking.history import History, HistoryBuilder, Keys, Operation
 from tests.checking.locks import Granted, Hold, LockCall, LockModel, LockResult, LockSaid
 from tests.checking.nodes import Look, Made, NodeCall, NodeModel, NodeResult, Said, View, Wrote
+from tests.checking.transactions import At, Failed, GroupModel, Guard, Results, Transaction, as_group
 from tests.checking.verdict import Judgement
 from tests.simulation.checkers import Violation
 from tests.simulation.clients import ClientHost
 from tests.simulation.world import World
+
+NodeTransaction = Transaction[NodeCall, NodeResult]
+AnyCall = NodeCall | NodeTransaction
+AnyResult = NodeResult | Results[NodeResult] | Failed
 
 OPEN_OUTCOMES = frozenset(
     {ErrorCode.OUTCOME_UNKNOWN, ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_UNKNOWN, ErrorCode.INTERNAL}
@@ -45,7 +52,7 @@ class Chronicle:
     """Takes down what clients see, and judges it."""
 
     def __init__(self, world: World) -> None:
-        self.nodes: HistoryBuilder[NodeCall, NodeResult] = HistoryBuilder()
+        self.nodes: HistoryBuilder[AnyCall, AnyResult] = HistoryBuilder()
         self.locks: HistoryBuilder[LockCall, LockResult] = HistoryBuilder()
         self.searched = 0
         """How many nodes' histories had to be searched, because their revisions alone did not decide."""
@@ -70,6 +77,11 @@ class Chronicle:
         """Something that may change a node begins."""
         self._paths.setdefault(path)
         return self.nodes.invoke(self._name(place), call, at, (path,))
+
+    def begin_transaction(self, place: str, call: NodeTransaction, at: Instant) -> int:
+        """Something that may change several nodes begins."""
+        keys = (*(guard.key for guard in call.guards), *(each.key for each in call.then))
+        return self.nodes.invoke(self._name(place), call, at, keys)
 
     def begin_lock(self, place: str, path: str, call: LockCall, at: Instant) -> int:
         """Something is done with a lock."""
@@ -101,15 +113,24 @@ class Chronicle:
         for witness in self._witnesses:
             witness.close()
         for keys, history in self.nodes.history().partition().items():
-            verdict = revisions.check(history, NodeModel())
-            if verdict.judgement is Judgement.UNDECIDED:
-                self.searched += 1
-                verdict = linearizability.check(history, NodeModel())
+            self._check_nodes(keys, history)
+        for keys, verdict in linearizability.check_each(self.locks.history(), lambda keys: LockModel()).items():
             if not verdict.passed:
-                raise Violation(f"what clients saw of {keys[0]} is {verdict.explain()}")
-        for keys, lock_verdict in linearizability.check_each(self.locks.history(), lambda keys: LockModel()).items():
-            if not lock_verdict.passed:
-                raise Violation(f"what clients saw of the lock of {keys[0]} is {lock_verdict.explain()}")
+                raise Violation(f"what clients saw of the lock of {keys[0]} is {verdict.explain()}")
+
+    def _check_nodes(self, keys: Keys, history: History[AnyCall, AnyResult]) -> None:
+        if (alone := without_transactions(history)) is None:
+            group = linearizability.check(as_group(history), GroupModel(keys, NodeModel()))
+            self.searched += 1
+            if not group.passed:
+                raise Violation(f"what clients saw of {' '.join(keys)} is {group.explain()}")
+            return
+        verdict = revisions.check(alone, NodeModel())
+        if verdict.judgement is Judgement.UNDECIDED:
+            self.searched += 1
+            verdict = linearizability.check(alone, NodeModel())
+        if not verdict.passed:
+            raise Violation(f"what clients saw of {keys[0]} is {verdict.explain()}")
 
 
 class Witness:
@@ -162,6 +183,8 @@ class Witness:
                 return self._delete(handle, at)
             case calls.Acquire() | calls.CancelAcquire() | calls.Release() if call.handle in self._handles:
                 return self._lock(call, at)
+            case calls.Transact():
+                return self._transact(call, at)
             case calls.Close(handle) if handle in self._owners:
                 self._give_back(handle, at)
         return None
@@ -242,6 +265,25 @@ class Witness:
 
         return deleted
 
+    def _transact(self, call: calls.Transact, at: Instant) -> Callable[[Answer], None]:
+        chronicle = self._chronicle
+        number = chronicle.begin_transaction(self._client.place, transaction_of(call), at)
+
+        def done(answer: Answer) -> None:
+            if not isinstance(answer, Transacted):
+                self._refused(number, answer, {})
+            elif answer.result.failure is not None:
+                self._refused(number, answer.result.failure, {})
+            elif answer.result.succeeded:
+                stats = [each.stat for each in answer.result.results if each.stat is not None]
+                wrote: tuple[NodeResult, ...] = tuple(Wrote(stat.content_generation) for stat in stats)
+                made = answer.result.revision
+                chronicle.nodes.answer(number, Results(wrote), chronicle.instant(), made=made)
+            else:
+                chronicle.nodes.answer(number, Failed(), chronicle.instant())
+
+        return done
+
     def _refused(self, number: int, answer: Answer, told: dict[ErrorCode, NodeResult]) -> None:
         """A refusal that says something, or nothing, or leaves it open."""
         assert isinstance(answer, Failure), f"an answer of the wrong kind: {answer}"
@@ -288,6 +330,33 @@ class Witness:
                     self._give_back(call.handle, chronicle.instant())
 
         return answered
+
+
+def without_transactions(history: History[AnyCall, AnyResult]) -> History[NodeCall, NodeResult] | None:
+    """The same history, if it is that of one node by itself; else None."""
+    operations: list[Operation[NodeCall, NodeResult]] = []
+    for each in history.operations:
+        call, result = each.call, each.result
+        if isinstance(call, Transaction) or isinstance(result, Results | Failed):
+            return None
+        operations.append(
+            Operation(each.client, call, each.invoked, each.returned, result, each.keys, each.made, each.saw)
+        )
+    return History(operations)
+
+
+def transaction_of(call: calls.Transact) -> NodeTransaction:
+    """A transaction as the checkers know it: generations that must be right, then contents."""
+    guards: list[Guard[NodeCall, NodeResult]] = []
+    then: list[At[NodeCall]] = []
+    assert not call.otherwise, "no simulated client makes one with an else"
+    for guard in call.guards:
+        assert isinstance(guard, GenerationIs), "no simulated client asks for anything else"
+        guards.append(Guard(guard.path, Look(), View(None, guard.generation)))
+    for operation in call.then:
+        assert isinstance(operation, WriteNode), "no simulated client does anything else"
+        then.append(At(operation.path, nodes.Write(None, operation.contents)))
+    return Transaction(tuple(guards), tuple(then))
 
 
 def view(stat: Stat, contents: bytes | None) -> View:

@@ -10,6 +10,7 @@ from tests.simulation.clients import ClientHost
 from tests.simulation.faults import Faults
 from tests.simulation.histories import Chronicle
 from tests.simulation.hosts import ReplicaHost
+from tests.simulation.jugglers import Feats, Juggler
 from tests.simulation.network import Network, Weather
 from tests.simulation.presence import Gardener, PresenceChecker
 from tests.simulation.setup import CELL, configuration
@@ -23,6 +24,10 @@ RECOVERY: Duration = 90 * SECOND
 
 SPROUTING = 1_000
 """From this seed on clients make directories of files as well. The seeds below that find bugs draw as they ever did."""
+
+
+JUGGLING = 2_000
+"""From this seed on they also compare and set, delete, share a lock, and change two nodes in one transaction."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -72,6 +77,10 @@ class Scenario:
         self.sprouters = [
             Sprouter(self.world, client, self.season, 2 * pace) for client in self.clients if seed >= SPROUTING
         ]
+        self.feats = Feats()
+        self.jugglers = [
+            Juggler(self.world, client, self.feats, 2 * pace) for client in self.clients if seed >= JUGGLING
+        ]
         for client, actor in zip(self.clients, self.actors, strict=True):
             crash = client.crash
 
@@ -100,6 +109,8 @@ class Scenario:
             gardener.start()
         for sprouter in self.sprouters:
             sprouter.start()
+        for juggler in self.jugglers:
+            juggler.start()
         self.faults.start()
         world.run(START + self.duration)
         world.trace("calm")

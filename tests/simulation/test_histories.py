@@ -23,17 +23,21 @@ from chubby.types.calls import (
     ReadDir,
     Release,
     SetContents,
+    Transact,
 )
 from chubby.types.nodes import AclNames, DirEntry, LockMode, NodeKind, Stat
-from chubby.types.results import Answer, Contents, Done, Listing, LockGranted, Opened, StatResult
+from chubby.types.results import Answer, Contents, Done, Listing, LockGranted, Opened, StatResult, Transacted
 from chubby.types.time import SECOND
+from chubby.types.transaction import GenerationIs, OperationResult, TransactionResult
+from chubby.types.transaction import Write as WriteNode
 from tests.checking import locks, nodes
 from tests.checking.history import UNKNOWN
 from tests.checking.locks import Granted, Hold, LockSaid
 from tests.checking.nodes import Look, Made, Said, View, Wrote
+from tests.checking.transactions import At, Failed, Guard, Results
 from tests.simulation.checkers import Violation
 from tests.simulation.clients import ClientHost
-from tests.simulation.histories import Chronicle
+from tests.simulation.histories import Chronicle, NodeTransaction
 from tests.simulation.scenario import Scenario
 from tests.simulation.world import Clock, World
 
@@ -218,6 +222,61 @@ def test_a_listing_tells_of_every_node() -> None:
     assert stage.seen()[before:] == [(Look(), View(7, 1)), (Look(), Said.ABSENT)]
     with pytest.raises(Violation, match="/b is not linearizable"):
         stage.chronicle.check()
+
+
+MOVE = Transact((GenerationIs("/a", 1),), (WriteNode("/a", b"x"), WriteNode("/b", b"x")))
+
+
+def transacted(*generations: int, succeeded: bool = True) -> Transacted:
+    """An answer to Transact: the generations that its writes made."""
+    results = tuple(OperationResult("/any", stat(generation=generation)) for generation in generations)
+    return Transacted(TransactionResult(succeeded, 105, results))
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        (transacted(2, 2), Results((Wrote(2), Wrote(2)))),
+        (transacted(succeeded=False), Failed()),
+        (refused(ErrorCode.OUTCOME_UNKNOWN), UNKNOWN),
+    ],
+)
+def test_what_is_seen_of_transactions(answer: Answer, result: object) -> None:
+    """All of it, in one operation on all the nodes that it names."""
+    stage = Stage()
+    stage.one.call(MOVE, answer)
+    _, moved = stage.chronicle.nodes.history().operations
+    assert moved.keys == ("/a", "/b") and moved.result == result
+    guards = (Guard("/a", Look(), View(None, 1)),)
+    then = (At("/a", nodes.Write(None, b"x")), At("/b", nodes.Write(None, b"x")))
+    assert moved.call == NodeTransaction(guards, then)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused(ErrorCode.NO_QUORUM),
+        Transacted(TransactionResult(True, 105, failed_operation=0, failure=refused(ErrorCode.NO_NODE))),
+    ],
+)
+def test_a_transaction_that_was_refused_leaves_no_trace(answer: Answer) -> None:
+    """It changed nothing, and which guards held nobody was told."""
+    stage = Stage()
+    stage.one.call(MOVE, answer)
+    assert stage.seen() == []
+
+
+def test_a_torn_transaction_is_caught() -> None:
+    """One half seen done, and then the other half seen not done: only together is that wrong."""
+    stage = Stage()
+    stage.one.call(Open(2, "/b", create=CreateMode.MAY), opened("/b", True, 8))
+    answer = stage.one.begin(MOVE)
+    stage.two.call(Open(1, "/a"), Opened(b"", "/a", False, stat(7, 2, 105)))
+    stage.two.call(Open(2, "/b"), Opened(b"", "/b", False, stat(8, 1, 100)))
+    answer(transacted(2, 2))
+    with pytest.raises(Violation, match="saw of /a /b is not linearizable"):
+        stage.chronicle.check()
+    assert stage.chronicle.searched == 1
 
 
 def test_a_stale_read_is_caught() -> None:

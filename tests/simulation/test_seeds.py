@@ -12,7 +12,8 @@ import pytest
 from chubby.replica.replica import Replica
 from chubby.replica.step import Step
 from chubby.types.time import SECOND, Instant
-from tests.simulation.scenario import SPROUTING, Scenario
+from tests.simulation.jugglers import Feats
+from tests.simulation.scenario import JUGGLING, SPROUTING, Scenario
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +42,22 @@ def test_files_become_directories_under_faults() -> None:
         sprouted += scenario.season.number
         cached += scenario.season.cached_files
     assert sprouted >= 10 and cached >= 10
+
+
+def test_jugglers_under_faults() -> None:
+    """Compare-and-set, deletion, shared locks and transactions are linearizable; and a run proves something."""
+    feats: list[Feats] = []
+    searched = 0
+    for seed in range(JUGGLING, JUGGLING + 4):
+        scenario = Scenario(seed, duration=25 * SECOND)
+        scenario.run()
+        feats.append(scenario.feats)
+        searched += scenario.chronicle.searched
+    assert sum(each.swaps for each in feats) >= 50 and sum(each.mismatches for each in feats) >= 20
+    assert sum(each.transactions for each in feats) >= 20 and sum(each.failed_guards for each in feats) >= 20
+    assert sum(each.deletions for each in feats) >= 10
+    assert sum(each.shared for each in feats) >= 20 and sum(each.exclusive for each in feats) >= 10
+    assert searched >= 4, "what transactions tie together is searched"
 
 
 def test_one_step_is_all_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
