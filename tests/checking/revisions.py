@@ -107,7 +107,7 @@ class _Line(Generic[C, R, S]):
                 stuck = [self.operations[number] for number in steps]
                 why = f"what revision {revision} left does not follow from what was before it"
                 return _Refutation(why, stuck, unsure=bool(near) or self._guessed)
-            self._guessed |= len(near) > len(trail)
+            self._guessed |= len(near) > 1
             for number in trail:
                 self._append(number, self._walk(self.states[-1], [number]))
             self._unknown = [number for number in self._unknown if number not in trail]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.checking import linearizability, revisions
-from tests.checking.history import History, Operation
+from tests.checking.history import UNKNOWN, History, Operation, Unknown
 from tests.checking.nodes import Create, Delete, Look, Made, NodeCall, NodeModel, NodeResult, Said, View, Write, Wrote
 from tests.checking.verdict import Judgement, Verdict
 
@@ -148,6 +148,41 @@ def test_where_a_guess_fails_the_search_decides() -> None:
     ]
     assert judge(*history).judgement is Judgement.UNDECIDED
     assert linearizability.check(History(history), NodeModel()).passed
+
+
+class LengthModel:
+    """A string, of which those who add to it are told the length only. A call is what to add, or nothing: to read."""
+
+    def initial(self) -> str:
+        """Empty."""
+        return ""
+
+    def step(self, state: str, call: str, result: int | str | Unknown) -> str | None:
+        """See `Model`."""
+        longer = state + call
+        return longer if result is UNKNOWN or result == (len(longer) if call else state) else None
+
+    def observes(self, call: str, result: int | str) -> bool:
+        """See `Model`."""
+        return not call
+
+    def show(self, state: str) -> str:
+        """See `Model`."""
+        return state
+
+
+def test_a_guess_at_the_order_is_a_guess_too() -> None:
+    """Both unknown additions were needed, in the order that was not tried; nothing unknown is left when that shows."""
+    operations: list[Operation[str, int | str]] = [
+        Operation("c1", "a", 0),
+        Operation("c2", "b", 1),
+        Operation("c3", "c", 10, 11, 3, made=5),
+        Operation("c3", "d", 12, 13, 4, made=6),
+        Operation("c3", "", 14, 15, "bacd", saw=6),
+    ]
+    history = History(operations)
+    assert revisions.check(history, LengthModel()).judgement is Judgement.UNDECIDED
+    assert linearizability.check(history, LengthModel()).passed
 
 
 def test_several_gaps_at_once() -> None:

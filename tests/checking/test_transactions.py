@@ -134,6 +134,18 @@ def test_a_result_for_each_call() -> None:
         model.step(state, At("/a", Look()), Failed())
 
 
+def test_guards_that_held_teach() -> None:
+    """Who was told which instance is there was told it for everybody."""
+    made: GroupOperation = Operation("c4", At("/c", Create(b"")), 0, keys=("/c",))
+    guards = (Guard[NodeCall, NodeResult]("/c", Look(), View(9, 1)),)
+    call = NodeTransaction(guards, (At("/a", Write(1, b"1")),))
+    done: GroupOperation = Operation("c2", call, 4, 5, Results((Wrote(2),)), ("/a", "/c"))
+    for instance, right in ((9, True), (8, False)):
+        seen: GroupOperation = Operation("c3", At("/c", Look()), 6, 7, View(instance, 1), ("/c",))
+        history: History[NodeGroupCall, NodeGroupResult] = History([MADE[0], made, done, seen])
+        assert linearizability.check(history, model_of(("/a", "/c"))).passed is right
+
+
 def test_single_calls_join_a_group() -> None:
     """A history in which only transactions name several nodes; everything else of it stays as it was."""
     plain: Operation[NodeCall | NodeTransaction, NodeGroupResult] = Operation("c1", Look(), 4, 5, Said.ABSENT, A, saw=3)

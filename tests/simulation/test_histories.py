@@ -247,9 +247,10 @@ def test_what_is_seen_of_transactions(answer: Answer, result: object) -> None:
     stage.one.call(MOVE, answer)
     _, moved = stage.chronicle.nodes.history().operations
     assert moved.keys == ("/a", "/b") and moved.result == result
-    guards = (Guard("/a", Look(), View(None, 1)),)
-    then = (At("/a", nodes.Write(None, b"x")), At("/b", nodes.Write(None, b"x")))
-    assert moved.call == NodeTransaction(guards, then)
+    assert moved.call == NodeTransaction(
+        guards=(Guard("/a", Look(), View(None, 1)),),
+        then=(At("/a", nodes.Write(None, b"x")), At("/b", nodes.Write(None, b"x"))),
+    )
 
 
 @pytest.mark.parametrize(
