@@ -43,8 +43,9 @@ def check(history: History[C, R], model: Model[C, R, S]) -> Verdict[C, R]:
     if refuted is not None:
         judgement = Judgement.UNDECIDED if refuted.unsure else Judgement.BROKEN
     stuck, why = ((), "") if refuted is None else (refuted.stuck, refuted.why)
-    order = tuple(line.operations[number] for number in line.changes[1:])
-    return Verdict(judgement, order, model.show(line.states[-1]), stuck, why, line.work)
+    end = len(line.changes) if refuted is None else refuted.place
+    order = tuple(line.operations[number] for number in line.changes[1:end])
+    return Verdict(judgement, order, model.show(line.states[end - 1]), stuck, why, line.work)
 
 
 def check_each(history: History[C, R], model_of: Callable[[Keys], Model[C, R, S]]) -> dict[Keys, Verdict[C, R]]:
@@ -53,10 +54,11 @@ def check_each(history: History[C, R], model_of: Callable[[Keys], Model[C, R, S]
 
 
 class _Refutation(Generic[C, R]):
-    """Why it cannot be. `unsure`: an operation of unknown outcome might help."""
+    """Why it cannot be, at which place of the line. `unsure`: an operation of unknown outcome might help."""
 
-    def __init__(self, why: str, stuck: Sequence[Operation[C, R]], unsure: bool) -> None:
+    def __init__(self, why: str, place: int, stuck: Sequence[Operation[C, R]], unsure: bool) -> None:
         self.why = why
+        self.place = place
         self.stuck = tuple(stuck)
         self.unsure = unsure
 
@@ -85,7 +87,7 @@ class _Line(Generic[C, R, S]):
             if each.made is not None:
                 if made.setdefault(each.made, number) != number:
                     both = (self.operations[made[each.made]], each)
-                    return _Refutation(f"revision {each.made} was made twice", both, unsure=False)
+                    return _Refutation(f"revision {each.made} was made twice", 1, both, unsure=False)
             elif each.saw is not None:
                 saw.setdefault(each.saw, []).append(number)
         for revision in sorted(made.keys() | saw.keys()):
@@ -106,7 +108,7 @@ class _Line(Generic[C, R, S]):
             if trail is None:
                 stuck = [self.operations[number] for number in steps]
                 why = f"what revision {revision} left does not follow from what was before it"
-                return _Refutation(why, stuck, unsure=bool(near) or self._guessed)
+                return _Refutation(why, len(self.changes), stuck, unsure=bool(near) or self._guessed)
             self._guessed |= len(near) > 1
             for number in trail:
                 self._append(number, self._walk(self.states[-1], [number]))
@@ -167,10 +169,17 @@ class _Line(Generic[C, R, S]):
             stuck = [self.operations[number] for number in late.numbers]
             is_free = any(span.number in late.numbers for span in free)
             unsure = late.given_up or self._guessed or (is_free and bool(self._unknown))
-            return _Refutation(str(late), stuck, unsure)
+            return _Refutation(str(late), self._place_of(late.numbers), stuck, unsure)
         finally:
             self.work += table.work
         return None
+
+    def _place_of(self, numbers: Sequence[int]) -> int:
+        """The first place in line of one of these."""
+        for place, change in enumerate(self.changes):
+            if place and (change in numbers or any(number in self.told[place] for number in numbers)):
+                return place
+        return len(self.changes)
 
     def _span(self, number: int) -> Span:
         each = self.operations[number]

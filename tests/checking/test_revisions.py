@@ -185,6 +185,13 @@ def test_a_guess_at_the_order_is_a_guess_too() -> None:
     assert linearizability.check(history, LengthModel()).passed
 
 
+def test_the_line_is_told_up_to_where_it_breaks() -> None:
+    """What came later does not help who reads."""
+    verdict = judge(MADE, ONE, TWO, look("c3", 26, 29, View(7, 2, b"1"), 103), GONE)
+    assert [each.made for each in verdict.order] == [100] and verdict.state == "instance 7, generation 1, b'0'"
+    assert [each.client for each in verdict.stuck] == ["c2", "c3"], "the write of revision 104, and the read it blocks"
+
+
 def test_several_gaps_at_once() -> None:
     """Up to three changes between two that are known; beyond that the search decides."""
     unknown: list[NodeOperation] = [Operation(f"d{number}", Write(7, b"%d" % number), 12) for number in range(5)]

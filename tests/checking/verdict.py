@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 SHOWN = 8
 """So many of the operations that went well are shown, and of those that did not."""
-WIDTH = 240
+WIDTH = 400
 """So many characters of one line are shown."""
 
 

@@ -3,9 +3,9 @@ linearizable, cached answers included?
 
 Nothing is drawn and nothing is done here, so a seed's run is the same whether it is taken down or not. Instants are
 true time, made distinct: what happens later in the simulation happens later. Each call counts as a client of its own,
-since a simulated client makes several at a time. A listing is a look at each node that it could have named. Answers
-that say nothing of the state (try again; no permission; the handle is of no use) leave no trace; those that leave the
-outcome open leave it open.
+since a simulated client makes several at a time. A listing is a look at each node that it could have named, of those
+that were used of late. Answers that say nothing of the state (try again; no permission; the handle is of no use) leave
+no trace; those that leave the outcome open leave it open.
 
 What the cell may do by itself stands in the history as an operation of unknown outcome: an ephemeral node may go from
 its creation on; what a session holds may be given back from the last instant on at which its client, awake, knew its
@@ -45,6 +45,8 @@ OPEN_OUTCOMES = frozenset(
     {ErrorCode.OUTCOME_UNKNOWN, ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_UNKNOWN, ErrorCode.INTERNAL}
 )
 """After these a call may have taken effect; after all others it certainly did not."""
+LISTED = 16
+"""Of so many nodes, those that were used last, a listing counts as a look."""
 HOLDS = {LockMode.EXCLUSIVE: Hold.EXCLUSIVE, LockMode.SHARED: Hold.SHARED}
 
 
@@ -75,7 +77,8 @@ class Chronicle:
 
     def begin(self, place: str, path: str, call: NodeCall, at: Instant) -> int:
         """Something that may change a node begins."""
-        self._paths.setdefault(path)
+        self._paths.pop(path, None)
+        self._paths[path] = None
         return self.nodes.invoke(self._name(place), call, at, (path,))
 
     def begin_transaction(self, place: str, call: NodeTransaction, at: Instant) -> int:
@@ -100,7 +103,7 @@ class Chronicle:
     def look_all(self, place: str, directory: str, begun: Instant, listing: Listing) -> None:
         """Somebody was told all children of a directory."""
         found = {entry.name: entry.stat for entry in listing.entries}
-        for path in list(self._paths):
+        for path in list(self._paths)[-LISTED:]:
             if paths.parent(path) == directory:
                 self.look(place, path, begun, found.get(path.rpartition("/")[2]))
 
