@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
-
 import pytest
 
-from chubby.client.session_core import SessionCore
-from chubby.errors import ErrorCode, Failure
+from chubby.errors import ErrorCode
 from chubby.types.calls import (
     Acquire,
     Call,
@@ -25,101 +21,21 @@ from chubby.types.calls import (
     SetContents,
     Transact,
 )
-from chubby.types.nodes import AclNames, DirEntry, LockMode, NodeKind, Stat
+from chubby.types.nodes import DirEntry, LockMode
 from chubby.types.results import Answer, Contents, Done, Listing, LockGranted, Opened, StatResult, Transacted
 from chubby.types.time import SECOND
 from chubby.types.transaction import GenerationIs, OperationResult, TransactionResult
 from chubby.types.transaction import Write as WriteNode
-from tests.checking import locks, nodes
+from tests.checking import linearizability, locks, nodes
 from tests.checking.history import UNKNOWN
 from tests.checking.locks import Granted, Hold, LockSaid
 from tests.checking.nodes import Look, Made, Said, View, Wrote
 from tests.checking.transactions import At, Failed, Guard, Results
+from tests.checking.verdict import Judgement, Verdict
 from tests.simulation.checkers import Violation
-from tests.simulation.clients import ClientHost
-from tests.simulation.histories import Chronicle, NodeTransaction
+from tests.simulation.fake_clients import Stage, opened, refused, stat
+from tests.simulation.histories import NodeTransaction
 from tests.simulation.scenario import Scenario
-from tests.simulation.world import Clock, World
-
-
-class FakeCore:
-    """A session whose lease runs as long as it is told."""
-
-    def __init__(self) -> None:
-        self.lasts = True
-
-    def certain(self, now: int) -> bool:
-        """Whether the session lease runs."""
-        return self.lasts
-
-
-class FakeClient:
-    """A client whose calls are answered by hand."""
-
-    def __init__(self, world: World, chronicle: Chronicle, place: str) -> None:
-        self.place = place
-        self.alive = True
-        self.fake = FakeCore()
-        self.core = cast(SessionCore, self.fake)
-        self.clock = Clock(world, 0)
-        self.on_call: Callable[[Call, Callable[[Answer], None]], Callable[[Answer], None]] = lambda call, done: done
-        self.told: list[Answer] = []
-        chronicle.follow(cast(ClientHost, self))
-
-    def begin(self, call: Call) -> Callable[[Answer], None]:
-        """Make a call; the result takes the answer."""
-        return self.on_call(call, self.told.append)
-
-    def call(self, call: Call, answer: Answer) -> None:
-        """Make a call that is answered at once."""
-        self.begin(call)(answer)
-
-
-class Stage:
-    """Two clients, c1 with handle 1 on `/a` (instance 7)."""
-
-    def __init__(self) -> None:
-        self.world = World(1)
-        self.chronicle = Chronicle(self.world)
-        self.one = FakeClient(self.world, self.chronicle, "c1")
-        self.two = FakeClient(self.world, self.chronicle, "c2")
-        self.one.call(Open(1, "/a", create=CreateMode.MAY), opened("/a", created=True))
-
-    def seen(self) -> list[tuple[object, object]]:
-        """Calls and results on nodes, but for the first creation."""
-        return [(each.call, each.result) for each in self.chronicle.nodes.history().operations[1:]]
-
-    def lock_seen(self) -> list[tuple[object, object]]:
-        """Calls and results on locks."""
-        return [(each.call, each.result) for each in self.chronicle.locks.history().operations]
-
-
-def stat(instance: int = 7, generation: int = 1, modified: int = 100) -> Stat:
-    """Metadata of a node."""
-    return Stat(
-        kind=NodeKind.FILE,
-        ephemeral=False,
-        instance=instance,
-        content_generation=generation,
-        acl_generation=1,
-        checksum=0,
-        length=0,
-        created=100,
-        modified=modified,
-        created_ms=0,
-        modified_ms=0,
-        acl=AclNames("", "", ""),
-    )
-
-
-def opened(path: str, created: bool = False, instance: int = 7) -> Opened:
-    """An answer to Open."""
-    return Opened(b"", path, created, stat(instance))
-
-
-def refused(code: ErrorCode) -> Failure:
-    """A failure of this kind."""
-    return Failure(code, "no")
 
 
 def test_answers_reach_who_asked() -> None:
@@ -301,6 +217,20 @@ def test_what_the_revisions_leave_open_is_searched() -> None:
     with pytest.raises(Violation, match="not linearizable"):
         stage.chronicle.check()
     assert stage.chronicle.searched == 1
+
+
+def test_undecided_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If even the search gives up, the seed fails: of the nodes, of what transactions tie together, of the locks."""
+    stages = [Stage(), Stage(), Stage()]
+    stages[0].one.call(SetContents(1, b"x"), refused(ErrorCode.OUTCOME_UNKNOWN))
+    stages[0].one.call(GetContentsAndStat(1), Contents(b"y", stat(generation=2, modified=105)))
+    stages[1].one.call(MOVE, transacted(2, 2))
+    stages[2].one.call(Acquire(1), LockGranted(5, 1))
+    given_up: Verdict[object, object] = Verdict(Judgement.UNDECIDED, why="given up")
+    monkeypatch.setattr(linearizability, "check", lambda history, model, bound=0: given_up)
+    for stage in stages:
+        with pytest.raises(Violation, match="undecided: given up"):
+            stage.chronicle.check()
 
 
 @pytest.mark.parametrize(
