@@ -63,7 +63,7 @@ class CellFiles:
         self._began = time.time_ns()
         self._kernel = Kernel(prefix)
         own = OwnRevisions()
-        self._toucher = Toucher(self._kernel.requester, self._kernel.drop, self._attributes, own)
+        self._toucher = Toucher(self._kernel.requester, self._kernel.drop, self._attributes, own, self._in_use)
         self._files = Files(self._kernel.drop, own.add)
         self._tenures = Tenures(connect, self._drop, self._begun, self._ended)
         self._tree = Tree(self._files, view, time.time_ns, own.add)
@@ -104,6 +104,14 @@ class CellFiles:
         self._feed.put(event, time.time_ns())
         for name in names_of(event.path):
             self._toucher.put(name, event)
+
+    def _in_use(self, name: str) -> bool:
+        """Whether that which bears the name now is open here."""
+        tenure, place = self._tenures.present(), _made(parse(name))
+        instance = self._files.instance(tenure, place.path)
+        with suppress(NoNode):
+            return instance is not None and tenure.reader.stat(place.path).instance == instance
+        return False
 
     def _status(self) -> CellStatus:
         status = self._tenures.present().session.status()

@@ -15,6 +15,10 @@ Nothing is done where the kernel knows nothing of the name and its directory: no
 came through this mount: whoever made them has told. Which ones those were is known when the reply is there, hence the
 DELAY.
 
+Removing a name for the kernel takes it from whoever has the file open: their fstat is ESTALE from then on. So it shall
+be for a node that is gone. But its name may be another's by then, which somebody has open already: then the removal,
+and the making after it, wait until that is closed, TRIES times the DELAY at most.
+
 When the mount is taken away there is another directory in its place, with files that are to be neither made nor
 removed. So our hand first asks for a number in it that only we can give, and gives up if it is not ours.
 """
@@ -33,6 +37,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+import msgspec
+
 from chubby.errors import ChubbyError, NodeExists, NoNode
 from chubby.types.events import Event, EventKind
 from chubby.types.identity import Revision
@@ -49,6 +55,8 @@ DELAY: Final = 0.05
 """Seconds between an event and its touch."""
 LIMIT: Final = 10_000
 """Touches that may wait; beyond that the oldest are left out."""
+TRIES: Final = 100
+"""So often a removal is tried of a name that is in use again."""
 OWN: Final = 10_000
 """Revisions that are remembered as made through this mount."""
 _PROOF: Final = f"/{PROOF}"
@@ -72,6 +80,14 @@ _TOUCHES: Final = {
     EventKind.ACL_MODIFIED: Touch.ATTRIBUTES,
     EventKind.DELETED: Touch.DELETE,
 }
+
+
+class Due(msgspec.Struct, frozen=True):
+    """When something is to be touched, in seconds; for a change of which revision; how often that was tried before."""
+
+    when: float
+    revision: Revision
+    tries: int = 0
 
 
 class OwnRevisions:
@@ -103,10 +119,12 @@ class Toucher:
         knows: Callable[[str], bool],
         truth: Callable[[str], Attributes],
         own: OwnRevisions,
+        in_use: Callable[[str], bool],
     ) -> None:
         """`requester`: the thread that made the present request; `knows`: whether the kernel knows a name; `truth`: the
-        attributes of what the mount shows as that.
+        attributes of what the mount shows as that; `in_use`: whether somebody has that open.
         """
+        self._in_use = in_use
         self._requester = requester
         self._knows = knows
         self._truth = truth
@@ -114,7 +132,7 @@ class Toucher:
         self._directory = ""
         self._proof = secrets.randbits(60)
         self._changed = threading.Condition()
-        self._due: OrderedDict[tuple[str, Touch], tuple[float, Revision]] = OrderedDict()
+        self._due: OrderedDict[tuple[str, Touch], Due] = OrderedDict()
         self._ended = False
         self._hand = Hand()
         self.name = ""
@@ -144,7 +162,7 @@ class Toucher:
             if self._ended:
                 return
             self._due.pop((name, touch), None)
-            self._due[name, touch] = (time.monotonic() + DELAY, event.revision)
+            self._due[name, touch] = Due(time.monotonic() + DELAY, event.revision)
             if len(self._due) > LIMIT:
                 self._due.popitem(last=False)
             self._changed.notify()
@@ -166,22 +184,30 @@ class Toucher:
         if touch is Touch.CREATE:
             raise OSError(errno.ENOENT, "so that it may be made")
         if touch is Touch.DELETE:
+            with suppress(NoNode):  # the kernel takes the answer for that of whoever has it open, too
+                return self._truth(name)
             return {"st_mode": posix.S_IFREG | 0o644, "st_ino": 1, "st_nlink": 1}
         return None
 
     def done(self, name: str) -> bool:
-        """Whether the present request is the touch itself: then it is answered, and the truth from now on."""
-        if self.touches(name) is None:
+        """Whether the present request is the touch itself: then it is answered, and the truth from now on.
+
+        Raises OSError EBUSY if it is a removal, and the name is in use again.
+        """
+        touch = self.touches(name)
+        if touch is None:
             return False
         self._touch = None
+        if touch is Touch.DELETE:
+            self._check_unused(name)
         return True
 
     # ------------------------------------------------------------------------------------------------------ thread
 
     def _run(self) -> None:
         while (due := self._next()) is not None:
-            name, touch, revision = due
-            if revision in self._own or not self._watched(name):
+            name, touch, change = due
+            if change.revision in self._own or not self._watched(name):
                 continue
             try:
                 act = self._act(name, touch)
@@ -192,6 +218,8 @@ class Toucher:
             except OSError as error:
                 if error.errno in _OVER:
                     break
+                if touch is Touch.DELETE and error.errno == errno.EBUSY:
+                    self._put_off(name, change)
                 logger.debug("%s of %s is not told to watchers: %s", touch.value, name, error)
             finally:
                 self._touch = None
@@ -206,11 +234,16 @@ class Toucher:
         """What to do. Raises NoNode if what was made is gone again.
 
         What was removed and made again is removed for the kernel all the same: who has the old one open must not take
-        it for the new one. But not if that is a directory, in which somebody may be at work by now.
+        it for the new one. But not if that is a directory, in which somebody may be at work by now. Raises OSError
+        EBUSY if somebody has the new one open.
         """
         if touch is Touch.DELETE and self._is_directory(name):
             raise NodeExists(f"{name} was made again")
+        if touch is Touch.DELETE:
+            self._check_unused(name)
         if touch is Touch.CREATE and posix.S_ISDIR(self._truth(name)["st_mode"]):
+            if self._knows(name):  # for who is in it already it would vanish: getcwd(3) fails then
+                raise NodeExists(f"somebody has seen {name} already")
             return "mkdir"
         return _ACTS[touch]
 
@@ -219,17 +252,31 @@ class Toucher:
             return posix.S_ISDIR(self._truth(name)["st_mode"])
         return False
 
-    def _next(self) -> tuple[str, Touch, Revision] | None:
+    def _check_unused(self, name: str) -> None:
+        if self._in_use(name):
+            raise OSError(errno.EBUSY, f"{name} was made again, and somebody has that open")
+
+    def _put_off(self, name: str, removal: Due) -> None:
+        """Try again later, and tell of what was made in its place after that; unless it was removed once more."""
+        with self._changed:
+            if self._ended or (name, Touch.DELETE) in self._due or removal.tries >= TRIES:
+                return
+            when = time.monotonic() + DELAY
+            making = self._due.pop((name, Touch.CREATE), removal)
+            self._due[name, Touch.DELETE] = Due(when, removal.revision, removal.tries + 1)
+            self._due[name, Touch.CREATE] = Due(when, making.revision)
+
+    def _next(self) -> tuple[str, Touch, Due] | None:
         with self._changed:
             while not self._ended:
                 if not self._due:
                     self._changed.wait()
                     continue
-                (name, touch), (when, revision) = next(iter(self._due.items()))
-                left = when - time.monotonic()
+                (name, touch), due = next(iter(self._due.items()))
+                left = due.when - time.monotonic()
                 if left <= 0:
                     del self._due[name, touch]
-                    return name, touch, revision
+                    return name, touch, due
                 self._changed.wait(left)
             return None
 

@@ -58,7 +58,10 @@ class Bench:
         self.truth: dict[str, Attributes] = {}
         self.asker = 0
         self.own = OwnRevisions()
-        self.toucher = Toucher(lambda: self.asker, lambda name: name in self.known, self._truth, self.own)
+        self.used: set[str] = set()
+        self.toucher = Toucher(
+            lambda: self.asker, lambda name: name in self.known, self._truth, self.own, self.used.__contains__
+        )
         self.hand = FakeHand()
         self.toucher._hand = self.hand
         self._revision = 0

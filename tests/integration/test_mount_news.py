@@ -53,6 +53,27 @@ def test_what_was_written_is_read_by_every_open_that_begins_later(here: Path, th
     print(f"{late} of {TIMES} reads of the open descriptor came before the news")
 
 
+def test_a_file_that_was_made_again_is_opened_and_looked_at(here: Path, there: Path, tool: Starter) -> None:
+    """Removed and made anew on one mount: on the other the new one can be read, and fstat of it answers to the end."""
+    for number in range(CHANGES):
+        sh(f"rm -f f; echo {number} > f", here)
+        assert sh("cat f", there) == f"{number}\n"
+    opened = reader(tool, there / "f")
+    sh("echo other > g", here)
+    watch = tool("tail", "-n", "1", "-F", str(there / "g"))
+    assert watch.hear() == "other"
+    sh("echo more >> g", here)
+    assert watch.hear() == "more", "so the news of the file have passed, too"
+    assert opened.ask("stat")["result"] == len(f"{CHANGES - 1}\n")
+
+
+def test_a_directory_that_was_just_made_can_be_worked_in(here: Path, there: Path) -> None:
+    """On another mount, at once and for good: it does not vanish when watchers are told of it."""
+    for number in range(CHANGES):
+        sh(f"mkdir {number}", here)
+        assert sh(f"cd {number}; echo text > f; cat f; /bin/pwd", there) == f"text\n{there}/{number}\n"
+
+
 def wait_shown(program: Program, what: str, number: int) -> None:
     """Until an open file shows this number, and until then the one before; `what` is how it reads."""
     allowed = {f"{number - 1}\n", f"{number}\n"}
@@ -174,6 +195,7 @@ def test_the_stream_of_events(
         return len(seen) >= 9
 
     wait_for(told, "the stream to tell")
+    seen = seen[[line.split("\t")[1] for line in seen].index("created") :]
     assert [line.split("\t")[1] for line in seen[:6]] == ["created", "modified", "deleted"] * 2
     revisions = [int(line.split("\t")[0]) for line in seen]
     assert revisions == sorted(revisions)
