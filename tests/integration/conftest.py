@@ -50,15 +50,15 @@ def start(request: pytest.FixtureRequest) -> Iterator[Starter]:
 # ------------------------------------------------------------------------------------------------------------- mounts
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def mounted_cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """Three replicas with short leases, for all tests of a module that mounts them."""
+    """Three replicas with short leases, for all tests that mount a cell and do not ask for more."""
     with running_cell(tmp_path_factory.mktemp("cell"), replicas=3) as cell:
         yield cell
 
 
-@pytest.fixture(scope="module")
-def module_mounts(mounted_cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mount, ...]]:
+@pytest.fixture(scope="package")
+def lasting_mounts(mounted_cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mount, ...]]:
     """Two mounts of it, by two processes."""
     directory = tmp_path_factory.mktemp("mounts")
     with mounts(mounted_cell, directory / "here", directory / "there") as both:
@@ -67,25 +67,24 @@ def module_mounts(mounted_cell: Cell, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def two_mounts(
-    mounted_cell: Cell, module_mounts: tuple[Mount, Mount], request: pytest.FixtureRequest
+    mounted_cell: Cell, lasting_mounts: tuple[Mount, Mount], request: pytest.FixtureRequest
 ) -> Iterator[tuple[Mount, Mount]]:
-    """The module's mounts, both alive, of a cell that is whole. When the test failed, what they logged is shown."""
+    """The two mounts, both alive, of a cell that is whole. When the test failed, what they logged is shown."""
     failed = request.session.testsfailed
     mounted_cell.heal()
-    for each in module_mounts:
+    for each in lasting_mounts:
         each.heal()
-    yield module_mounts
+    yield lasting_mounts
     if request.session.testsfailed > failed:
         mounted_cell.show_logs()
-        for each in module_mounts:
+        for each in lasting_mounts:
             print(f"--- mount at {each.directory}\n{each.log()[-4000:]}")
 
 
 @pytest.fixture
 def here(two_mounts: tuple[Mount, Mount], request: pytest.FixtureRequest) -> Path:
     """A directory of the test's own, on the first mount."""
-    name: str = request.node.name
-    directory = two_mounts[0] / name
+    directory = two_mounts[0] / f"{request.path.stem}-{request.node.name}"
     directory.mkdir()
     return directory
 

@@ -10,7 +10,9 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from chubby.cli import launch
@@ -20,6 +22,7 @@ from tests.integration import mounted
 from tests.integration.cells import PATIENCE, ROOT, Cell, bound_to_us, wait_for
 from tests.integration.programs import Program
 
+COMMAND = (sys.executable, "-m", "chubby.cli")
 MOUNTED = "is mounted at"
 """What a mount logs when it is there."""
 WORKER = (*launch.PYTHON, str(Path(mounted.__file__)))
@@ -29,10 +32,11 @@ WORKER = (*launch.PYTHON, str(Path(mounted.__file__)))
 class Mount:
     """`chubby mount DIRECTORY --foreground`, in a process."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
-        """Not started. `options` are those of the command, with what names the cell."""
+    def __init__(self, directory: Path, *options: str, **environment: str) -> None:
+        """Not started. `options` are those of the command, with what names the cell; `environment` is added to ours."""
         self.directory = directory
         self.options = options
+        self.environment = environment
         self.log_file = directory.with_name(f"{directory.name}.log")
         self.process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
@@ -47,6 +51,7 @@ class Mount:
             self.process = subprocess.Popen(
                 bound_to_us("-m", "chubby.cli", "mount", *self.options, "--foreground", str(self.directory)),
                 cwd=ROOT,
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -113,12 +118,16 @@ class Mount:
             subprocess.run(["fusermount3", "-u", "-z", str(self.directory)], check=True, timeout=PATIENCE)
 
 
+def mounts(cell: Cell, *directories: Path, options: Sequence[str] = ()) -> AbstractContextManager[tuple[Mount, ...]]:
+    """The cell mounted at each of these, while one is within; see `mounting`."""
+    return mounting(*(Mount(directory, "--config", str(cell.file), *options) for directory in directories))
+
+
 @contextlib.contextmanager
-def mounts(cell: Cell, *directories: Path, options: Sequence[str] = ()) -> Iterator[tuple[Mount, ...]]:
-    """The cell mounted at each of these. When all is well they end in good order; else what they logged is printed."""
-    all_of_them = tuple(Mount(directory, "--config", str(cell.file), *options) for directory in directories)
+def mounting(*all_of_them: Mount, start: bool = True) -> Iterator[tuple[Mount, ...]]:
+    """Start them. When all goes well they end in good order; else what they logged is printed."""
     try:
-        for each in all_of_them:
+        for each in all_of_them if start else ():
             each.start()
         yield all_of_them
         for each in all_of_them:
@@ -178,6 +187,11 @@ def run(*command: str, cwd: Path | None = None, code: int | None = 0, patience: 
 def sh(script: str, cwd: Path, code: int | None = 0) -> str:
     """Run a script that ends at its first failing command: what it said."""
     return run("sh", "-euc", script, cwd=cwd, code=code)
+
+
+def chubby(*arguments: str, code: int = 0) -> str:
+    """Run a command of this project: what it said."""
+    return run(*COMMAND, *arguments, cwd=ROOT, code=code)
 
 
 def python(script: str, cwd: Path, code: int | None = 0) -> str:

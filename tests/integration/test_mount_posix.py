@@ -33,9 +33,9 @@ EVERY_DEVICE = os.makedev(1, 3)
 
 
 @pytest.fixture(scope="module")
-def scene(module_mounts: tuple[Mount, ...]) -> Path:
+def scene(lasting_mounts: tuple[Mount, ...]) -> Path:
     """What the calls of the table find, and leave as it is: files `f` and `g`, an empty directory and a full one."""
-    place = module_mounts[0] / "scene"
+    place = lasting_mounts[0] / "scene"
     (place / "full").mkdir(parents=True)
     (place / "empty").mkdir()
     (place / "f").write_text("the content of f")
