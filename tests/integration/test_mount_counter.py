@@ -19,14 +19,14 @@ from tests.integration.cells import PATIENCE, Cell, wait_for
 from tests.integration.mounts import WORKER, Mount
 from tests.integration.programs import Program, Starter
 
-pytestmark = pytest.mark.fuse
-
 WORKERS = 20
 """On each mount."""
 ROUNDS = int(os.environ.get("CHUBBY_COUNTER_ROUNDS", "1000"))
 """In all."""
 PATIENT = PATIENCE + ROUNDS / 10
 """Seconds: ten rounds a second are had even on a loaded machine."""
+
+pytestmark = [pytest.mark.fuse, pytest.mark.timeout(2 * PATIENT)]
 
 
 class Report(msgspec.Struct, frozen=True):
