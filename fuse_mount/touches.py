@@ -221,6 +221,8 @@ class Toucher:
                 if touch is Touch.DELETE and error.errno == errno.EBUSY:
                     self._put_off(name, change)
                 logger.debug("%s of %s is not told to watchers: %s", touch.value, name, error)
+            except Exception:  # a mistake of ours, which shall cost this piece of news and no other
+                logger.exception("%s of %s is not told to watchers", touch.value, name)
             finally:
                 self._touch = None
         self.end()

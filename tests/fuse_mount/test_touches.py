@@ -32,7 +32,7 @@ class FakeHand(Hand):
     def __init__(self) -> None:
         super().__init__()
         self.told: list[tuple[str, str, str]] = []
-        self.failures: list[OSError] = []
+        self.failures: list[Exception] = []
         self.inside: dict[str, object] = {}
 
     @property
@@ -233,7 +233,7 @@ def test_everybody_else_has_the_truth(bench: Bench) -> None:
 def test_a_touch_that_fails_is_not_the_last(bench: Bench) -> None:
     """Whatever came of it."""
     bench.truth["/f"] = FILE
-    bench.hand.failures = [OSError(errno.EEXIST, "somebody looked"), BrokenPipeError("killed"), OSError(errno.EIO, "")]
+    bench.hand.failures = [OSError(errno.EEXIST, "somebody looked"), BrokenPipeError("killed"), ValueError("a mistake")]
     bench.tell("/f", EventKind.CREATED)
     bench.tell("/f", EventKind.CONTENTS_MODIFIED)
     bench.tell("/f", EventKind.ATTRIBUTES_MODIFIED)
