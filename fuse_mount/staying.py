@@ -12,6 +12,9 @@ place of its Python state included (which is why a destructor of pthread_key_cre
     its later requests           Ensure, callback, Release: the state is found, and left
     its end                      Ensure, `_leave` releases what `stay` has ensured, Release: the state is gone
 
+A thread that Python made has a state of its own for as long as it runs, and is left alone: on the main thread glibc
+would call us when no interpreter is left to be called.
+
 Where the C library offers no such thing (musl) nothing is kept, and all is as it was, only slower.
 """
 
@@ -39,11 +42,16 @@ _own: Final = _Own()
 
 
 def stay() -> None:
-    """Keep the state of the present thread, which Python did not make and now is in its callback, until it ends."""
+    """Keep the state of the present thread, which now is in a callback of Python's, until it ends."""
     if not _own.stays:
         _own.stays = True
-        if _at_end is not None and _at_end(_let_go, None, _let_go) == 0:
+        if _at_end is not None and not _made_by_python() and _at_end(_let_go, None, _let_go) == 0:
             ctypes.pythonapi.PyGILState_Ensure()
+
+
+def _made_by_python() -> bool:
+    """By the number that the system gave it: what Python knows a thread by (`ident`) is soon another's."""
+    return any(thread.native_id == threading.get_native_id() for thread in threading.enumerate())
 
 
 def _leave(_nothing: int | None) -> None:

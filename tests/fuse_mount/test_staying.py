@@ -7,9 +7,13 @@ Such a thread is made here without any C of our own: it runs `fclose(3)` on a st
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable
+
+import pytest
 
 from fuse_mount.staying import stay
 
@@ -90,3 +94,10 @@ def test_a_thread_that_stays_is_known_until_it_ends() -> None:
         call_twice(leave, look)
     assert threads.found == [True] * 50
     assert [ref() for ref in threads.made] == [None] * 50
+
+
+@pytest.mark.parametrize("call", ["stay()", "thread = threading.Thread(target=stay); thread.start(); thread.join()"])
+def test_threads_of_pythons_own_are_left_alone(call: str) -> None:
+    """There is no interpreter left when the main thread's end comes: a callback then would be a crash."""
+    program = f"import threading\nfrom fuse_mount.staying import stay\n{call}"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
