@@ -31,7 +31,7 @@ def run_seed(seed: int, tracing: bool, seconds: int) -> Result:
     verdict, failure = None, ""
     gc.disable()
     try:
-        verdict = Scenario(seed, tracing, seconds * SECOND).run()
+        verdict = Scenario.of(seed, seconds * SECOND, tracing).run()
     except Exception:
         failure = traceback.format_exc()
     gc.enable()
@@ -63,10 +63,12 @@ def main() -> int:
                 print(result.failure, flush=True)
                 continue
             simulated += result.verdict.simulated
-            counts = result.verdict.counts
-            operations += counts.reads + counts.writes + counts.grants
+            operations += result.verdict.operations
             if options.seed is not None:
-                print(f"seed {result.seed}: {counts}, trace {result.verdict.trace_hash}")
+                print(f"seed {result.seed}: {result.verdict.plan.describe()}")
+                print(f"answers {dict(result.verdict.tally)}")
+                print(f"faults {dict(result.verdict.faults)}")
+                print(f"trace {result.verdict.trace_hash}")
     print(
         f"{len(seeds) - len(failed)} of {len(seeds)} seeds passed: {to_seconds(simulated):.0f} s simulated "
         f"in {took:.0f} s of processor time, {operations} operations"

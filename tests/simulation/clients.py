@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -33,17 +33,21 @@ class ClientHost:
         """`hosts` are the replicas by client address."""
         self.world = world
         self.place = f"c{number}"
-        self.clock = Clock(world, drift_ppm)
-        self.chance = random.Random(world.random.getrandbits(64))
+        self.chance = world.stream(self.place)
+        self.clock = Clock(world, drift_ppm, self.chance)
         self.events: list[Event] = []
         self.states: list[SessionState] = []
         self.alive = True
         self.paused_until: Instant = 0
-        self.on_state: Callable[[SessionState], None] = lambda state: None
+        self.on_state: list[Callable[[SessionState], None]] = []
+        """Told of each state that the session enters."""
+        self.on_crash: list[Callable[[], None]] = []
         self.on_call: Callable[[Call, Callable[[Answer], None]], Callable[[Answer], None]] = lambda call, done: done
         """Told of each call before it is made; gets the answer in place of its caller, and passes it on."""
         self._network = network
         self.hosts = hosts
+        self.tally: Counter[str] = Counter()
+        """How many calls were answered, by kind of answer; those from the cache also as `cached`."""
         self._waiting: dict[CallNumber, Callable[[Answer], None]] = {}
         self._outgoing: list[ClientFrame] = []
         self._host: ReplicaHost | None = None
@@ -70,6 +74,8 @@ class ClientHost:
         done = self.on_call(call, done)
         answer = self.core.cached(call, now)
         if answer is not None:
+            self.tally["cached"] += 1
+            self.tally[type(answer).__name__] += 1
             done(answer)
             return None
         number = self.core.begin(call, now, now + patience if patience is not None else NEVER)
@@ -81,6 +87,8 @@ class ClientHost:
         """kill -9: the process is gone, its connections are reset."""
         self.world.trace(f"{self.place} crashes")
         self.alive = False
+        for each in self.on_crash:
+            each()
         self._leave()
         if self._timer is not None:
             self._timer.cancel()
@@ -119,13 +127,15 @@ class ClientHost:
                         if stream == self._stream_here:
                             self._leave()
                     case Complete(number, answer):
+                        self.tally[type(answer).__name__] += 1
                         self._waiting.pop(number)(answer)
                     case Deliver(event):
                         self.events.append(event)
                     case StateChanged(state, _):
                         self.world.trace(f"{self.place} is {state.value}")
                         self.states.append(state)
-                        self.on_state(state)
+                        for each in self.on_state:
+                            each(state)
         self._set_timer()
 
     def _set_timer(self) -> None:

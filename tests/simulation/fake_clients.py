@@ -34,7 +34,7 @@ class FakeClient:
         self.alive = True
         self.fake = FakeCore()
         self.core = cast(SessionCore, self.fake)
-        self.clock = Clock(world, 0)
+        self.clock = Clock(world, 0, world.stream(place))
         self.on_call: Callable[[Call, Callable[[Answer], None]], Callable[[Answer], None]] = lambda call, done: done
         self.told: list[Answer] = []
         chronicle.follow(cast(ClientHost, self))

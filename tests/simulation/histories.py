@@ -33,8 +33,8 @@ from tests.checking.locks import Granted, Hold, LockCall, LockModel, LockResult,
 from tests.checking.nodes import Look, Made, NodeCall, NodeModel, NodeResult, Said, View, Wrote
 from tests.checking.transactions import At, Failed, GroupModel, Guard, Results, Transaction, as_group
 from tests.checking.verdict import Judgement
-from tests.simulation.checkers import Violation
 from tests.simulation.clients import ClientHost
+from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
 NodeTransaction = Transaction[NodeCall, NodeResult]

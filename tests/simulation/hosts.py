@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from functools import partial
 
@@ -49,7 +48,8 @@ class ReplicaHost:
         self.number = number
         self.place = f"r{number}"
         self.disk = FakeFiles()
-        self.clock = Clock(world, config.timing.clock_drift)
+        self.chance = world.stream(self.place)
+        self.clock = Clock(world, config.timing.clock_drift, self.chance)
         self.peers: dict[ReplicaId, ReplicaHost] = {}
         self.replica: Replica | None = None
         self.halted: Halt | None = None
@@ -59,7 +59,6 @@ class ReplicaHost:
         self.at_sync: Callable[[], None] | None = None
         """Befalls this host when its next fsync begins: what is sent at once has left, nothing is on its disk yet."""
         self.paused_until: Instant = 0
-        self.chance = random.Random(world.random.getrandbits(64))
         self.followers: list[tuple[str, Callable[[Epoch, str], None]]] = []
         """Clients that watch this replica for news of the master (`Follow`): where they are, and whom to tell."""
         self.observe: Callable[[ReplicaHost], None] = lambda host: None

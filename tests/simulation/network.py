@@ -43,6 +43,7 @@ class Network:
 
     def __init__(self, world: World, weather: Weather) -> None:
         self._world = world
+        self._chance = world.stream("network")
         self.weather = weather
         self._cut: set[tuple[Place, Place]] = set()
         self._arrivals: dict[tuple[Place, Place], int] = {}
@@ -62,7 +63,7 @@ class Network:
 
     def datagram(self, source: Place, target: Place, deliver: Callable[[], None]) -> None:
         """Carry a message that may be lost, doubled or overtaken."""
-        weather, chance = self.weather, self._world.random
+        weather, chance = self.weather, self._chance
         if not self.connected(source, target) or chance.random() < weather.loss:
             self.lost += 1
             return
@@ -82,9 +83,9 @@ class Network:
         return True
 
     def _arrival(self, source: Place, target: Place, in_order: bool) -> int:
-        delay = self.weather.delay + round(self._world.random.random() * self.weather.spread)
+        delay = self.weather.delay + round(self._chance.random() * self.weather.spread)
         if not in_order:
-            return self._world.now + delay + round(self._world.random.random() * 50 * MILLISECOND)
+            return self._world.now + delay + round(self._chance.random() * 50 * MILLISECOND)
         arrival = max(self._world.now + delay, self._arrivals.get((source, target), 0))
         self._arrivals[source, target] = arrival
         return arrival

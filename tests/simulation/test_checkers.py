@@ -9,12 +9,15 @@ import pytest
 
 from chubby.replica.replica import Replica
 from chubby.types.nodes import NodeKind
-from tests.simulation.checkers import Access, LockChecker, MasterChecker, RegisterChecker, Violation
+from tests.simulation.configuration import CELL, configuration
 from tests.simulation.hosts import ReplicaHost
+from tests.simulation.invariants import MasterChecker
 from tests.simulation.network import Network, Weather
-from tests.simulation.presence import PresenceChecker
-from tests.simulation.setup import CELL, configuration
-from tests.simulation.sprouts import KindChecker
+from tests.simulation.violation import Violation
+from tests.simulation.workloads.locks import LockChecker
+from tests.simulation.workloads.presence import PresenceChecker
+from tests.simulation.workloads.registers import Access, RegisterChecker
+from tests.simulation.workloads.sprouts import KindChecker
 from tests.simulation.world import World
 
 

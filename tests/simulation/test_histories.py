@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from chubby.errors import ErrorCode
@@ -32,10 +33,12 @@ from tests.checking.locks import Granted, Hold, LockSaid
 from tests.checking.nodes import Look, Made, Said, View, Wrote
 from tests.checking.transactions import At, Failed, Guard, Results
 from tests.checking.verdict import Judgement, Verdict
-from tests.simulation.checkers import Violation
 from tests.simulation.fake_clients import Stage, opened, refused, stat
 from tests.simulation.histories import NodeTransaction
+from tests.simulation.plan import draw
 from tests.simulation.scenario import Scenario
+from tests.simulation.violation import Violation
+from tests.simulation.workloads import WORKLOADS
 
 
 def test_answers_reach_who_asked() -> None:
@@ -316,13 +319,15 @@ def test_instants_are_distinct_and_keep_to_true_time() -> None:
 
 def test_a_run_is_taken_down_whole() -> None:
     """Nodes and locks, reads and writes, of every client; the checkers saw something."""
-    scenario = Scenario(200, duration=10 * SECOND)
+    plan = draw(0, 10 * SECOND)
+    scenario = Scenario(msgspec.structs.replace(plan, workloads=tuple(WORKLOADS), faults=(), rate=100))
     scenario.run()
-    operations = scenario.chronicle.nodes.history().operations
-    counts = scenario.counts
+    population = scenario.population
+    operations = population.chronicle.nodes.history().operations
+    tally = population.tally()
     looks = sum(isinstance(each.call, Look) for each in operations)
     writes = sum(isinstance(each.result, Wrote) for each in operations)
-    assert looks >= counts.reads > 100 and writes >= counts.writes > 50
-    grants = sum(isinstance(each.result, Granted) for each in scenario.chronicle.locks.history().operations)
-    assert grants >= counts.grants > 20
-    assert {each.client.partition(".")[0] for each in operations} >= {client.place for client in scenario.clients}
+    assert looks >= tally["Contents"] > 50 and writes > 20
+    grants = sum(isinstance(each.result, Granted) for each in population.chronicle.locks.history().operations)
+    assert grants == tally["LockGranted"] > 10
+    assert {each.client.partition(".")[0] for each in operations} >= {client.place for client in population.clients}

@@ -1,4 +1,4 @@
-"""Virtual time: a queue of callbacks, one seeded generator, and a trace whose hash names the run."""
+"""Virtual time: a queue of callbacks, seeded chances, and a trace whose hash names the run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from chubby.types.time import Duration, Instant, to_seconds
 
 START: Instant = 1_000_000_000_000
 """True time at the start: well above zero, as on a machine that has been up for a while."""
+
+
+def stream(seed: int, concern: str) -> random.Random:
+    """The chances of one concern of a seed, independent of those of all others; the same in every process."""
+    return random.Random(f"{seed}/{concern}")
 
 
 class Timer:
@@ -33,12 +38,15 @@ class World:
     def __init__(self, seed: int, tracing: bool = False) -> None:
         """`tracing` prints each line of the trace."""
         self.seed = seed
-        self.random = random.Random(seed)
         self.now: Instant = START
         self._queue: list[tuple[Instant, int, Timer]] = []
         self._count = 0
         self._tracing = tracing
         self._hash = hashlib.blake2b(digest_size=8)
+
+    def stream(self, concern: str) -> random.Random:
+        """The chances of one concern of this run."""
+        return stream(self.seed, concern)
 
     def after(self, delay: Duration, callback: Callable[[], None]) -> Timer:
         """Run `callback` when `delay` has passed."""
@@ -75,11 +83,11 @@ class World:
 class Clock:
     """One host's CLOCK_BOOTTIME: an offset of its own, and a rate within the bound that the cell agreed upon."""
 
-    def __init__(self, world: World, drift_ppm: int) -> None:
+    def __init__(self, world: World, drift_ppm: int, chance: random.Random) -> None:
         """The rate is drawn once for the host, half the time at the very bound."""
         self._world = world
-        self._offset = world.random.randrange(10**9, 10**15)
-        ppm = world.random.randint(-2 * drift_ppm, 2 * drift_ppm)
+        self._offset = chance.randrange(10**9, 10**15)
+        ppm = chance.randint(-2 * drift_ppm, 2 * drift_ppm)
         self._ppm = max(-drift_ppm, min(ppm, drift_ppm))
 
     def now(self) -> Instant:

@@ -4,7 +4,6 @@ two nodes in one transaction. What they see is judged by its history alone (`his
 
 from __future__ import annotations
 
-from chubby.client.state import SessionState
 from chubby.errors import ErrorCode, Failure
 from chubby.types.calls import (
     Acquire,
@@ -24,6 +23,7 @@ from chubby.types.results import Answer, Contents, LockGranted, Opened, StatResu
 from chubby.types.time import SECOND, Duration
 from chubby.types.transaction import GenerationIs, Write
 from tests.simulation.clients import ClientHost
+from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.world import World
 
 PATIENCE: Duration = 20 * SECOND
@@ -31,10 +31,11 @@ PAIR = ("/x", "/y")
 LOCK = "/s"
 
 
-class Feats:
-    """How often each of the difficult things worked, for all jugglers of a run."""
+class Jugglers:
+    """The nodes, and how often each of the difficult things worked, for all jugglers of a run."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.swaps = 0
         self.mismatches = 0
         self.transactions = 0
@@ -43,34 +44,26 @@ class Feats:
         self.shared = 0
         self.exclusive = 0
 
+    def join(self, client: ClientHost, tempo: Tempo) -> None:
+        """This client takes part."""
+        Juggler(self, client, tempo)
+
 
 class Juggler:
     """One client's part in it. One thing at a time; what it knows of generations may be stale, which is the point."""
 
-    def __init__(self, world: World, client: ClientHost, feats: Feats, pace: Duration) -> None:
-        self.world = world
-        self.client = client
+    def __init__(self, feats: Jugglers, client: ClientHost, tempo: Tempo) -> None:
         self._feats = feats
-        self._pace = pace
+        self._client = client
         self._handles: dict[str, HandleNumber] = {}
         self._generations: dict[str, int] = {}
         self._holds = False
         self._serial = 0
-
-    def start(self) -> None:
-        """Begin to act."""
-        self._next()
-
-    def _next(self) -> None:
-        self.world.after(round(self.client.chance.expovariate(1.0) * self._pace), self._act)
+        self._turns = Turns(feats.world, client, tempo, self._act)
+        self._turns.next()
 
     def _act(self) -> None:
-        client = self.client
-        if not client.alive or client.core.state.final:
-            return
-        if self.world.now < client.paused_until or client.core.state is SessionState.OPENING:
-            self.world.at(max(client.paused_until, self.world.now + SECOND), self._act)
-            return
+        client = self._client
         path = client.chance.choice((*PAIR, LOCK))
         if path not in self._handles:
             self._open(path)
@@ -89,22 +82,22 @@ class Juggler:
         elif all(each in self._generations for each in PAIR):
             self._transact()
         else:
-            self._next()
+            self._turns.next()
 
     def _contents(self) -> bytes:
         self._serial += 1
-        return f"{self.client.place}:{self._serial}".encode()
+        return f"{self._client.place}:{self._serial}".encode()
 
     def _open(self, path: str) -> None:
-        handle = self.client.new_handle()
+        handle = self._client.new_handle()
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Opened):
                 self._handles[path] = handle
                 self._generations[path] = answer.stat.content_generation
-            self._next()
+            self._turns.next()
 
-        self.client.call(Open(handle, path, Mode.READ | Mode.WRITE, create=CreateMode.MAY), done, PATIENCE)
+        self._client.call(Open(handle, path, Mode.READ | Mode.WRITE, create=CreateMode.MAY), done, PATIENCE)
 
     def _forget(self, path: str) -> None:
         """The handle may be the trouble."""
@@ -117,9 +110,9 @@ class Juggler:
                 self._generations[path] = answer.stat.content_generation
             else:
                 self._forget(path)
-            self._next()
+            self._turns.next()
 
-        self.client.call(GetContentsAndStat(self._handles[path]), done, PATIENCE)
+        self._client.call(GetContentsAndStat(self._handles[path]), done, PATIENCE)
 
     def _swap(self, path: str) -> None:
         def done(answer: Answer) -> None:
@@ -131,10 +124,10 @@ class Juggler:
                 self._generations.pop(path, None)
             else:
                 self._forget(path)
-            self._next()
+            self._turns.next()
 
         call = SetContents(self._handles[path], self._contents(), self._generations[path])
-        self.client.call(call, done, PATIENCE)
+        self._client.call(call, done, PATIENCE)
 
     def _delete(self, path: str) -> None:
         handle = self._handles[path]
@@ -142,9 +135,9 @@ class Juggler:
 
         def done(answer: Answer) -> None:
             self._feats.deletions += not isinstance(answer, Failure)
-            self._next()
+            self._turns.next()
 
-        self.client.call(Delete(handle), done, PATIENCE)
+        self._client.call(Delete(handle), done, PATIENCE)
 
     def _transact(self) -> None:
         guards = tuple(GenerationIs(path, self._generations[path]) for path in PAIR)
@@ -156,15 +149,15 @@ class Juggler:
             if isinstance(answer, Transacted):
                 self._feats.transactions += answer.result.succeeded
                 self._feats.failed_guards += not answer.result.succeeded
-            self._next()
+            self._turns.next()
 
-        self.client.call(Transact(guards, tuple(Write(path, contents) for path in PAIR)), done, PATIENCE)
+        self._client.call(Transact(guards, tuple(Write(path, contents) for path in PAIR)), done, PATIENCE)
 
     def _lock(self) -> None:
-        handle, chance = self._handles[LOCK], self.client.chance
+        handle, chance = self._handles[LOCK], self._client.chance
         if self._holds:
             self._holds = False
-            self.client.call(Release(handle), lambda answer: self._next(), PATIENCE)
+            self._client.call(Release(handle), lambda answer: self._turns.next(), PATIENCE)
             return
         mode = LockMode.SHARED if chance.random() < 0.7 else LockMode.EXCLUSIVE
 
@@ -173,14 +166,14 @@ class Juggler:
                 self._holds = True
                 self._feats.shared += mode is LockMode.SHARED
                 self._feats.exclusive += mode is LockMode.EXCLUSIVE
-                self._next()
+                self._turns.next()
             else:
-                self.client.call(CancelAcquire(handle), cancelled, PATIENCE)
+                self._client.call(CancelAcquire(handle), cancelled, PATIENCE)
 
         def cancelled(answer: Answer) -> None:
             self._holds = isinstance(answer, LockGranted)
             if not self._holds:
                 self._handles.pop(LOCK, None)
-            self._next()
+            self._turns.next()
 
-        self.client.call(Acquire(handle, mode, wait=chance.random() < 0.5), done, PATIENCE)
+        self._client.call(Acquire(handle, mode, wait=chance.random() < 0.5), done, PATIENCE)

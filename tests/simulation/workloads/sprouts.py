@@ -4,14 +4,14 @@ node's first child (DESIGN §4 Node, §5 Invalidate first).
 
 from __future__ import annotations
 
-from chubby.client.state import SessionState
 from chubby.types.calls import CreateMode, GetStat, Open, ReadDir
 from chubby.types.identity import HandleNumber
 from chubby.types.nodes import NodeKind
 from chubby.types.results import Answer, Listing, Opened, StatResult
 from chubby.types.time import NEVER, SECOND, Duration, Instant
-from tests.simulation.checkers import Violation
 from tests.simulation.clients import ClientHost
+from tests.simulation.tempo import Tempo, Turns
+from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
 PATIENCE: Duration = 20 * SECOND
@@ -45,17 +45,22 @@ class KindChecker:
             raise Violation(f"{who} sees a directory at {self._path}, of which nobody has made one")
 
 
-class Season:
+class Sprouts:
     """The trees that all look at: the one that has no child yet, and the ones before it.
 
     `files` and `cached_files` count how often something was seen to be a file, and how often in a cache.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.checkers: dict[str, KindChecker] = {}
         self.number = 0
         self.files = 0
         self.cached_files = 0
+
+    def join(self, client: ClientHost, tempo: Tempo) -> None:
+        """This client takes part."""
+        Sprouter(self, client, tempo)
 
     def tree(self, number: int) -> tuple[str, KindChecker]:
         """The path of that tree, and its checker."""
@@ -66,34 +71,30 @@ class Season:
         """That tree has a child: on to the next."""
         self.number = max(self.number, number + 1)
 
+    def seen(self, who: str, path: str, kind: NodeKind, begun: Instant) -> None:
+        """An access that began then and ends now was told that this tree is of this kind."""
+        self.checkers[path].seen(who, kind, begun, self.world.now)
+        if kind is NodeKind.FILE:
+            self.files += 1
+            self.cached_files += self.world.now == begun
+
 
 class Sprouter:
     """Looks at trees, one by one and in a listing, and now and then makes one sprout."""
 
-    def __init__(self, world: World, client: ClientHost, season: Season, pace: Duration) -> None:
-        self.world = world
-        self.client = client
-        self._season = season
-        self._pace = pace
+    def __init__(self, sprouts: Sprouts, client: ClientHost, tempo: Tempo) -> None:
+        self._world = sprouts.world
+        self._sprouts = sprouts
+        self._client = client
         self._root: HandleNumber | None = None
         self._handles: dict[str, HandleNumber] = {}
-
-    def start(self) -> None:
-        """Begin to act."""
-        self._next()
-
-    def _next(self) -> None:
-        self.world.after(round(self.client.chance.expovariate(1.0) * self._pace), self._act)
+        self._turns = Turns(self._world, client, tempo, self._act)
+        self._turns.next()
 
     def _act(self) -> None:
-        client = self.client
-        if not client.alive or client.core.state.final:
-            return
-        if self.world.now < client.paused_until or client.core.state is SessionState.OPENING:
-            self.world.at(max(client.paused_until, self.world.now + SECOND), self._act)
-            return
-        number = max(0, self._season.number - client.chance.randrange(2))
-        path, _ = self._season.tree(number)
+        client = self._client
+        number = max(0, self._sprouts.number - client.chance.randrange(2))
+        path, _ = self._sprouts.tree(number)
         if path not in self._handles:
             self._open(path)
         elif client.chance.random() < 0.1:
@@ -104,58 +105,52 @@ class Sprouter:
             self._list()
 
     def _open(self, path: str) -> None:
-        handle, begun = self.client.new_handle(), self.world.now
+        handle, begun = self._client.new_handle(), self._world.now
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Opened):
                 self._handles[path] = handle
-                self._seen(path, answer.stat.kind, begun)
-            self._next()
+                self._sprouts.seen(self._client.place, path, answer.stat.kind, begun)
+            self._turns.next()
 
-        self.client.call(Open(handle, path, create=CreateMode.MAY), done, PATIENCE)
+        self._client.call(Open(handle, path, create=CreateMode.MAY), done, PATIENCE)
 
     def _sprout(self, number: int) -> None:
-        path, checker = self._season.tree(number)
-        checker.sprouting(self.world.now)
+        path, checker = self._sprouts.tree(number)
+        checker.sprouting(self._world.now)
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Opened):
-                checker.sprouted(self.world.now)
-                self._season.over(number)
-            self._next()
+                checker.sprouted(self._world.now)
+                self._sprouts.over(number)
+            self._turns.next()
 
-        call = Open(self.client.new_handle(), f"{path}/{self.client.place}", create=CreateMode.MAY)
-        self.client.call(call, done, PATIENCE)
+        call = Open(self._client.new_handle(), f"{path}/{self._client.place}", create=CreateMode.MAY)
+        self._client.call(call, done, PATIENCE)
 
     def _look(self, path: str) -> None:
-        begun = self.world.now
+        begun = self._world.now
 
         def done(answer: Answer) -> None:
             if isinstance(answer, StatResult):
-                self._seen(path, answer.stat.kind, begun)
+                self._sprouts.seen(self._client.place, path, answer.stat.kind, begun)
             else:
                 del self._handles[path]
-            self._next()
+            self._turns.next()
 
-        self.client.call(GetStat(self._handles[path]), done, PATIENCE)
+        self._client.call(GetStat(self._handles[path]), done, PATIENCE)
 
     def _list(self) -> None:
         if self._root is None:
-            self._root = self.client.new_handle()
-            self.client.call(Open(self._root, "/"), lambda answer: self._next(), PATIENCE)
+            self._root = self._client.new_handle()
+            self._client.call(Open(self._root, "/"), lambda answer: self._turns.next(), PATIENCE)
             return
-        begun = self.world.now
+        begun = self._world.now
 
         def done(answer: Answer) -> None:
             for entry in answer.entries if isinstance(answer, Listing) else ():
-                if f"/{entry.name}" in self._season.checkers:
-                    self._seen(f"/{entry.name}", entry.stat.kind, begun)
-            self._next()
+                if f"/{entry.name}" in self._sprouts.checkers:
+                    self._sprouts.seen(self._client.place, f"/{entry.name}", entry.stat.kind, begun)
+            self._turns.next()
 
-        self.client.call(ReadDir(self._root), done, PATIENCE)
-
-    def _seen(self, path: str, kind: NodeKind, begun: Instant) -> None:
-        self._season.checkers[path].seen(self.client.place, kind, begun, self.world.now)
-        if kind is NodeKind.FILE:
-            self._season.files += 1
-            self._season.cached_files += self.world.now == begun
+        self._client.call(ReadDir(self._root), done, PATIENCE)

@@ -9,11 +9,13 @@ from chubby.types.calls import Close, CreateMode, Delete, Mode, Open, ReadDir
 from chubby.types.identity import HandleNumber
 from chubby.types.results import Answer, Done, Listing, Opened
 from chubby.types.time import SECOND, Duration, Instant
-from tests.simulation.checkers import Violation
 from tests.simulation.clients import ClientHost
+from tests.simulation.tempo import Tempo, Turns
+from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
 PATIENCE: Duration = 20 * SECOND
+PATH = "/e"
 
 
 class PresenceChecker:
@@ -61,34 +63,33 @@ class PresenceChecker:
                 raise Violation(f"{who} misses instance {instance} of {self._path}, which is there")
 
 
-class Gardener:
-    """Plants, uproots, looks for and lists one node, on a client that does other things besides."""
+class Presence:
+    """The node, and what is known of it."""
 
-    def __init__(self, world: World, client: ClientHost, path: str, checker: PresenceChecker, pace: Duration) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.client = client
-        self.stopped = False
-        self._path = path
-        self._name = path.rpartition("/")[2]
-        self._checker = checker
-        self._pace = pace
+        self.checker = PresenceChecker(PATH)
+
+    def join(self, client: ClientHost, tempo: Tempo) -> None:
+        """This client takes part."""
+        Gardener(self, client, tempo)
+
+
+class Gardener:
+    """Plants, uproots, looks for and lists the node."""
+
+    def __init__(self, presence: Presence, client: ClientHost, tempo: Tempo) -> None:
+        self._world = presence.world
+        self._checker = presence.checker
+        self._client = client
         self._root: HandleNumber | None = None
         self._plant: tuple[HandleNumber, int] | None = None
-
-    def start(self) -> None:
-        """Begin to act."""
-        self._next()
-
-    def _next(self) -> None:
-        self.world.after(round(self.client.chance.expovariate(1.0) * self._pace), self._act)
+        self._turns = Turns(self._world, client, tempo, self._act)
+        self._turns.next()
 
     def _act(self) -> None:
-        client = self.client
-        if self.stopped or not client.alive or client.core.state.final:
-            return
-        if self.world.now < client.paused_until:
-            self.world.at(client.paused_until, self._act)
-        elif self._plant is not None:
+        client = self._client
+        if self._plant is not None:
             self._uproot(*self._plant)
         elif client.chance.random() < 0.3:
             self._plant_one()
@@ -98,17 +99,17 @@ class Gardener:
             self._list()
 
     def _plant_one(self) -> None:
-        handle = self.client.new_handle()
-        ephemeral = self.client.chance.random() < 0.3
+        handle = self._client.new_handle()
+        ephemeral = self._client.chance.random() < 0.3
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Opened):
-                self._checker.created(answer.stat.instance, ephemeral, self.world.now)
+                self._checker.created(answer.stat.instance, ephemeral, self._world.now)
                 self._plant = handle, answer.stat.instance
-            self._next()
+            self._turns.next()
 
-        call = Open(handle, self._path, Mode.READ | Mode.WRITE, create=CreateMode.MUST, ephemeral=ephemeral)
-        self.client.call(call, done, PATIENCE)
+        call = Open(handle, PATH, Mode.READ | Mode.WRITE, create=CreateMode.MUST, ephemeral=ephemeral)
+        self._client.call(call, done, PATIENCE)
 
     def _uproot(self, handle: HandleNumber, instance: int) -> None:
         self._plant = None
@@ -116,39 +117,39 @@ class Gardener:
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Done):
-                self._checker.deleted(instance, self.world.now)
-            self._next()
+                self._checker.deleted(instance, self._world.now)
+            self._turns.next()
 
-        self.client.call(Delete(handle), done, PATIENCE)
+        self._client.call(Delete(handle), done, PATIENCE)
 
     def _look(self) -> None:
-        begun = self.world.now
-        handle = self.client.new_handle()
+        begun = self._world.now
+        handle = self._client.new_handle()
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Opened):
-                self._checker.seen(self.client.place, answer.stat.instance, begun)
-                self.client.call(Close(handle), lambda ended: None, PATIENCE)
+                self._checker.seen(self._client.place, answer.stat.instance, begun)
+                self._client.call(Close(handle), lambda ended: None, PATIENCE)
             elif isinstance(answer, Failure) and answer.code is ErrorCode.NO_NODE:
-                self._checker.missed(self.client.place, begun)
-            self._next()
+                self._checker.missed(self._client.place, begun)
+            self._turns.next()
 
-        self.client.call(Open(handle, self._path), done, PATIENCE)
+        self._client.call(Open(handle, PATH), done, PATIENCE)
 
     def _list(self) -> None:
         if self._root is None:
-            self._root = self.client.new_handle()
-            self.client.call(Open(self._root, "/"), lambda answer: self._next(), PATIENCE)
+            self._root = self._client.new_handle()
+            self._client.call(Open(self._root, "/"), lambda answer: self._turns.next(), PATIENCE)
             return
-        begun = self.world.now
+        begun = self._world.now
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Listing):
-                found = [entry.stat.instance for entry in answer.entries if entry.name == self._name]
+                found = [entry.stat.instance for entry in answer.entries if entry.name == PATH[1:]]
                 for instance in found:
-                    self._checker.seen(self.client.place, instance, begun)
+                    self._checker.seen(self._client.place, instance, begun)
                 if not found:
-                    self._checker.missed(self.client.place, begun)
-            self._next()
+                    self._checker.missed(self._client.place, begun)
+            self._turns.next()
 
-        self.client.call(ReadDir(self._root), done, PATIENCE)
+        self._client.call(ReadDir(self._root), done, PATIENCE)

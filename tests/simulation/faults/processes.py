@@ -1,0 +1,87 @@
+"""Processes that die, stop for a while, or come back: replicas and clients."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from chubby.types.limits import MASTER_LEASE
+from chubby.types.time import MILLISECOND, SECOND
+from tests.simulation.faults.field import Field
+from tests.simulation.faults.network import isolate_master
+from tests.simulation.hosts import ReplicaHost
+
+
+def crash(field: Field) -> None:
+    """One replica, whichever."""
+    field.down(field.any())
+
+
+def crash_master(field: Field) -> None:
+    """The master."""
+    field.down(field.master())
+
+
+def crash_all(field: Field) -> None:
+    """All of them; they come back one by one."""
+    for host in field.hosts:
+        field.down(host)
+
+
+def pause(field: Field) -> None:
+    """SIGSTOP, often for longer than the leases."""
+    field.any().pause(field.a_while())
+
+
+def nap(field: Field) -> None:
+    """A stall of the master that ends when its lease does, a little before or after."""
+    field.master().pause(round(field.chance.uniform(0.9, 1.1) * MASTER_LEASE))
+
+
+def hand_over(field: Field) -> None:
+    """SIGTERM, as far as the log is concerned."""
+    host = field.master()
+    if host.replica is not None and field.world.now >= host.paused_until:
+        field.world.trace(f"{host.place} is told to hand over")
+        host.replica.hand_over(host.clock.now())
+        host.pump()
+
+
+def usurp(field: Field) -> None:
+    """The master is cut off with its lease and its clients, the others are restarted at once: what they granted it
+    is in no memory any more.
+    """
+    master = field.master()
+    isolate_master(field)
+    for other in field.hosts:
+        if other is not master and other.running:
+            other.crash()
+            field.world.after(field.later(1, 100), partial(field.up, other))
+
+
+def crash_in_sync(field: Field) -> None:
+    """The other replicas die as they begin to sync, with all sent that may be sent before; the master soon after,
+    and for longer.
+    """
+    master = field.master()
+    for host in field.hosts:
+        if host is not master:
+            host.at_sync = partial(_restart, field, host)
+    field.world.after(field.later(1, 30), partial(field.down, master))
+
+
+def _restart(field: Field, host: ReplicaHost) -> None:
+    if host.running:
+        host.crash()
+        field.world.after(10 * MILLISECOND, partial(field.up, host))
+
+
+def pause_client(field: Field) -> None:
+    """For less or more than its session lease."""
+    if clients := field.alive():
+        field.chance.choice(clients).pause(round(field.chance.uniform(0.5, 20) * SECOND))
+
+
+def crash_client(field: Field) -> None:
+    """kill -9; another process takes its place."""
+    if clients := field.alive():
+        field.chance.choice(clients).crash()

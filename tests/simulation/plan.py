@@ -1,0 +1,84 @@
+"""What a seed stands for, drawn before anything happens: how large the cell is, what clients do, what goes wrong (swarm
+testing: a run in which some things never happen goes further into the others).
+
+Every concern draws from a stream of its own (`world.stream`), so that what one part draws changes nothing for others.
+"""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+
+from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration
+from tests.simulation.faults import FAULTS
+from tests.simulation.network import Weather
+from tests.simulation.tempo import Rhythm, Tempo
+from tests.simulation.workloads import WORKLOADS
+from tests.simulation.world import stream
+
+RATE = 20
+"""Operations a second of all clients together, as most seeds have it."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """One seed's mix."""
+
+    seed: int
+    duration: Duration
+    """How long things go wrong."""
+    replicas: int
+    clients: int
+    caching: float
+    """Which part of the clients cache."""
+    workloads: tuple[str, ...]
+    rate: float
+    """Operations a second, of all clients together."""
+    rhythm: Rhythm
+    faults: tuple[str, ...]
+    interval: Duration
+    """The mean between two faults."""
+    weather: Weather
+    fsync: Duration
+    """What an fsync takes while its disk is well; some take up to twice as long."""
+
+    def tempo(self) -> Tempo:
+        """The pauses of each client in each workload, so that all of them together keep the rate."""
+        performers = self.clients * len(self.workloads)
+        return Tempo(round(performers / self.rate * SECOND), self.rhythm)
+
+    def describe(self) -> str:
+        """In one line."""
+        return (
+            f"{self.replicas} replicas, {self.clients} clients at {self.rate:g} operations/s {self.rhythm.value}: "
+            f"{' '.join(self.workloads)}; every {self.interval / SECOND:.1f} s one of {' '.join(self.faults)}"
+        )
+
+
+def draw(seed: int, duration: Duration) -> Plan:
+    """The plan of a seed."""
+    chance = stream(seed, "plan")
+    return Plan(
+        seed=seed,
+        duration=duration,
+        replicas=chance.choice((3, 5, 5, 5)),
+        clients=chance.randint(2, 12),
+        caching=chance.choice((0.5, 0.8, 1.0)),
+        workloads=_some(chance, tuple(WORKLOADS)),
+        rate=chance.choice((RATE / 4, RATE, RATE, RATE * 2)),
+        rhythm=chance.choice(tuple(Rhythm)),
+        faults=_some(chance, tuple(FAULTS)),
+        interval=round(chance.uniform(0.5, 6.0) * SECOND),
+        weather=Weather(
+            loss=chance.choice((0.0, 0.0, 0.01, 0.1)),
+            duplicate=chance.choice((0.0, 0.02)),
+            reorder=chance.choice((0.0, 0.0, 0.05)),
+            late=chance.choice((0.0, 0.0, 0.002)),
+        ),
+        fsync=chance.choice((150 * MICROSECOND, 150 * MICROSECOND, 2 * MILLISECOND, 15 * MILLISECOND)),
+    )
+
+
+def _some(chance: random.Random, names: tuple[str, ...]) -> tuple[str, ...]:
+    """About half of them, one at least."""
+    return tuple(name for name in names if chance.random() < 0.5) or (chance.choice(names),)

@@ -1,0 +1,5 @@
+"""What a checker raises."""
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
