@@ -51,8 +51,12 @@ grace_period = "40s"
 ROOT = Path(__file__).resolve().parents[2]
 """Where the checkout is: child processes run there."""
 
-_PORTS = range(18_000, 32_000)
-"""Below what kernels give to outgoing connections: a port that is free stays free until we listen on it."""
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PORTS = range(18_000 + _WORKER, 32_000, _WORKERS)
+"""Below what kernels give to outgoing connections, and others than those of tests that run beside these (pytest-xdist):
+a port that is free stays free until we listen on it.
+"""
 _never = threading.Event()
 
 
@@ -121,11 +125,7 @@ class Cell:
         self.directory = directory
         self.extra = extra
         self.admins = admins
-        ports = free_ports(2 * replicas)
-        self.members = {
-            index + 1: (f"127.0.0.1:{ports[2 * index]}", f"127.0.0.1:{ports[2 * index + 1]}")
-            for index in range(replicas)
-        }
+        self.members = self.places(replicas)
         directory.mkdir(exist_ok=True)
         self.file = directory / "cell.toml"
         self.write_configuration()
@@ -134,6 +134,18 @@ class Cell:
             format_if_new(self.config, self.data)
         self.processes: dict[ReplicaId, subprocess.Popen[bytes]] = {}
         self._channels: dict[str, grpc.Channel] = {}
+
+    def places(self, replicas: int) -> dict[ReplicaId, tuple[str, str]]:
+        """Where so many replicas listen: each for the others, and for clients."""
+        ports = free_ports(2 * replicas)
+        return {
+            index + 1: (f"127.0.0.1:{ports[2 * index]}", f"127.0.0.1:{ports[2 * index + 1]}")
+            for index in range(replicas)
+        }
+
+    def command(self, replica: ReplicaId) -> list[str]:
+        """What starts a replica."""
+        return bound_to_us("-m", "chubby.daemon", "--config", str(self.file), "--replica", str(replica))
 
     def write_configuration(self) -> None:
         """Write the file anew, after a change of `members` (each has an address for replicas and one for clients)."""
@@ -169,7 +181,7 @@ class Cell:
                 continue
             with self.log_file(replica).open("ab") as log:
                 self.processes[replica] = subprocess.Popen(
-                    bound_to_us("-m", "chubby.daemon", "--config", str(self.file), "--replica", str(replica)),
+                    self.command(replica),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -43,7 +43,7 @@ def _count(path: str, rounds: int) -> dict[str, list[int]]:
     while len(certain) < rounds:
         written: list[int] = []
         try:
-            _count_up(path, written)
+            count_up(path, written)
             certain += written
         except OSError as error:
             maybe += written
@@ -52,7 +52,7 @@ def _count(path: str, rounds: int) -> dict[str, list[int]]:
     return {"certain": certain, "maybe": maybe, "errors": sorted(set(errors))}
 
 
-def _count_up(path: str, written: list[int]) -> None:
+def count_up(path: str, written: list[int]) -> None:
     """One round; `written` is what was, from the moment on at which it may have been."""
     file = os.open(path, os.O_RDWR)
     try:

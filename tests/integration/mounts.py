@@ -45,11 +45,15 @@ class Mount:
         """Something in it."""
         return self.directory / name
 
+    def command(self) -> list[str]:
+        """What mounts."""
+        return bound_to_us("-m", "chubby.cli", "mount", *self.options, "--foreground", str(self.directory))
+
     def launch(self) -> subprocess.Popen[bytes]:
         """Start it, and do not wait until it is mounted."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                bound_to_us("-m", "chubby.cli", "mount", *self.options, "--foreground", str(self.directory)),
+                self.command(),
                 cwd=ROOT,
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
