@@ -21,17 +21,9 @@ from chubby.config.load import load_cell
 from chubby.daemon.founding import first_incarnation
 from chubby.storage.directory import Condition, DataDirectory
 from chubby.storage.files import OsFiles
+from tests.integration.cells import free_ports
 
 LIMIT = 60.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pytest
 from fuse_mount import mount_table
 from fuse_mount.users import server_of
 from tests.cli.mounts import nothing_left_in
-from tests.cli.test_cell import LIMIT, free_ports, lines_until
-from tests.integration.cells import alive, wait_for
+from tests.cli.test_cell import LIMIT, lines_until
+from tests.integration.cells import alive, free_ports, wait_for
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import grpc.aio
@@ -21,6 +20,7 @@ from chubby.types.stream import CallFrame, OpenSession, ServerFrame, SessionOpen
 from tests.client.conftest import until
 from tests.client.fake_cell import FakeCell
 from tests.client.fake_door import Server, serve, served
+from tests.integration.cells import free_ports
 
 
 @pytest.fixture
@@ -36,14 +36,6 @@ async def real() -> AsyncIterator[GrpcNetwork]:
     made = GrpcNetwork()
     yield made
     await made.close()
-
-
-def free_port() -> int:
-    """A port at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Ear:
@@ -111,7 +103,7 @@ class TestLinks:
         """Soon, and as an error of availability."""
         ear = Ear()
         with pytest.raises(ChubbyError) as caught:
-            link = await ear.link(real, f"127.0.0.1:{free_port()}")
+            link = await ear.link(real, f"127.0.0.1:{free_ports(1)[0]}")
             link.send([OpenSession(7)])
             await until(lambda: bool(ear.lost))
             raise AvailabilityError(ear.lost[0])
@@ -146,7 +138,7 @@ class TestQuestions:
 
     async def test_nobody_there(self, real: GrpcNetwork) -> None:
         """Each says so in its own time."""
-        address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{free_ports(1)[0]}"
         for attempt in (real.locate(address), real.status(address), anext(real.follow(address))):
             with pytest.raises(AvailabilityError):
                 await attempt
@@ -155,7 +147,7 @@ class TestQuestions:
 
     async def test_a_replica_that_comes_back_is_found_again(self, real: GrpcNetwork, cell: FakeCell) -> None:
         """The shared connection does not remember the failure for long."""
-        port = free_port()
+        port = free_ports(1)[0]
         with pytest.raises(AvailabilityError):
             await real.locate(f"127.0.0.1:{port}")
         async with served(cell, port) as server:
@@ -222,7 +214,7 @@ class TestSessions:
 
     async def test_nobody_there(self) -> None:
         """The error names the replica, and what it said."""
-        address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{free_ports(1)[0]}"
         with pytest.raises(NoQuorum, match=rf"over \d\.\d s \(cell local; {address}: connection refused\)$"):
             await aio.connect("/ls/local", addresses=[address], timeout=2.5)
 
