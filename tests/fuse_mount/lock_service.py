@@ -12,6 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+import pytest
+
 from chubby import SequencerBytes
 from chubby.client.waiting import Patience, heed
 from chubby.errors import ChubbyError, HandleInvalid, LockConflict, LockNotHeld, NoNode, SessionExpired
@@ -19,6 +21,7 @@ from chubby.types.nodes import LockInfo, LockMode
 from chubby.types.results import LockGranted, SequencerResult
 from fuse_mount.grips import Node, Pending
 from fuse_mount.locks import LockHandle, Locks
+from fuse_mount.ranges import WHOLE
 from tests.fuse_mount.fake_lock import FakeLock
 
 T = TypeVar("T")
@@ -26,6 +29,7 @@ T = TypeVar("T")
 DEADLINE = 30.0
 """Seconds in which anything that is going to happen has happened."""
 NODE = Node("/f", 1)
+EXCLUSIVE, SHARED = LockMode.EXCLUSIVE, LockMode.SHARED
 
 
 class Service:
@@ -262,3 +266,34 @@ def _pending(locks: Locks) -> list[tuple[int, Pending]]:
 def failing(service: Service, name: str, error: ChubbyError) -> None:
     """Have the next call of that name fail."""
     service.failures.setdefault(name, []).append(error)
+
+
+# ---------------------------------------------------------------------------------------------- two mounts of one cell
+
+
+@pytest.fixture
+def service() -> Service:
+    """A cell where nobody holds anything."""
+    return Service()
+
+
+@pytest.fixture
+def here(service: Service) -> Locks:
+    """A mount."""
+    return Locks(service.open)
+
+
+@pytest.fixture
+def there(service: Service) -> Locks:
+    """A mount on another machine."""
+    return Locks(service.open)
+
+
+def flock(locks: Locks, file: int, mode: LockMode = EXCLUSIVE, *, process: int = 0, wait: bool = True) -> None:
+    """flock(2) on the node."""
+    locks.flock(NODE, file, process, mode, wait)
+
+
+def posix(locks: Locks, owner: int, file: int, mode: LockMode = EXCLUSIVE, *, process: int = 0) -> None:
+    """fcntl(2) F_SETLKW on the node."""
+    locks.lock(NODE, file, owner, process, mode, WHOLE, wait=True)

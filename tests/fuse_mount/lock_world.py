@@ -10,6 +10,8 @@ from __future__ import annotations
 import enum
 from itertools import combinations
 
+import pytest
+
 from chubby.types.nodes import LockMode
 from fuse_mount.claims import Claims
 from fuse_mount.grips import (
@@ -35,6 +37,8 @@ from tests.fuse_mount.fake_lock import FakeLock
 
 NODE = Node("/f", 1)
 EXCLUSIVE, SHARED = LockMode.EXCLUSIVE, LockMode.SHARED
+GRANTED, REFUSED = Verdict.GRANTED, Verdict.REFUSED
+FILE_1, OWNER_9 = Claimant(Kind.FLOCK, 1), Claimant(Kind.POSIX, 9)
 PATIENCE = 2000
 """More steps than any story needs: who has not come to rest by then never will."""
 
@@ -295,3 +299,9 @@ def _open(grip: Grip, claimant: Claimant) -> bool:
 
 def _come_to(luck: Luck) -> Outcome:
     return {Luck.WELL: Outcome.DONE, Luck.INTERRUPTED: Outcome.INTERRUPTED, Luck.FAILED: Outcome.FAILED}[luck]
+
+
+@pytest.fixture
+def world() -> World:
+    """Nobody has anything."""
+    return World()

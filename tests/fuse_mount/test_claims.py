@@ -9,16 +9,20 @@ import pytest
 from chubby.types.nodes import LockMode
 from fuse_mount.grips import Ask, Claimant, Deed, Kind, Verdict
 from fuse_mount.ranges import Span
-from tests.fuse_mount.lock_world import EXCLUSIVE, SHARED, World, flock, posix
+from tests.fuse_mount.lock_world import (
+    EXCLUSIVE,
+    FILE_1,
+    GRANTED,
+    OWNER_9,
+    REFUSED,
+    SHARED,
+    World,
+    flock,
+    posix,
+    world,
+)
 
-GRANTED, REFUSED = Verdict.GRANTED, Verdict.REFUSED
-FILE_1, OWNER_9 = Claimant(Kind.FLOCK, 1), Claimant(Kind.POSIX, 9)
-
-
-@pytest.fixture
-def world() -> World:
-    """Nobody has anything."""
-    return World()
+__all__ = ["world"]
 
 
 # ------------------------------------------------------------------------------------------------------ one by itself

@@ -10,16 +10,20 @@ from chubby.types.nodes import LockInfo, LockMode, LockOwner
 from fuse_mount.grips import BEGINNINGS, ENDINGS, Claimant, Deed, Finish, Kind, Node, Outcome, Phase, Verdict, Wait
 from fuse_mount.obstacles import Obstacle, Standing, attainable, elsewhere
 from fuse_mount.ranges import WHOLE, Span
-from tests.fuse_mount.lock_world import EXCLUSIVE, NODE, SHARED, World, flock, posix
+from tests.fuse_mount.lock_world import (
+    EXCLUSIVE,
+    FILE_1,
+    GRANTED,
+    NODE,
+    OWNER_9,
+    SHARED,
+    World,
+    flock,
+    posix,
+    world,
+)
 
-GRANTED, REFUSED = Verdict.GRANTED, Verdict.REFUSED
-FILE_1, OWNER_9 = Claimant(Kind.FLOCK, 1), Claimant(Kind.POSIX, 9)
-
-
-@pytest.fixture
-def world() -> World:
-    """Nobody has anything."""
-    return World()
+__all__ = ["world"]
 
 
 # ------------------------------------------------------------------------------------------------------- open files

@@ -4,20 +4,24 @@ fails, or unlocks.
 
 from __future__ import annotations
 
-import pytest
-
 from fuse_mount.claims import Outbox
 from fuse_mount.grips import Claimant, Deed, Finish, Kind, Outcome, Verdict, Wait
-from tests.fuse_mount.lock_world import EXCLUSIVE, NODE, SHARED, Luck, World, flock, posix
+from tests.fuse_mount.lock_world import (
+    EXCLUSIVE,
+    FILE_1,
+    GRANTED,
+    NODE,
+    OWNER_9,
+    REFUSED,
+    SHARED,
+    Luck,
+    World,
+    flock,
+    posix,
+    world,
+)
 
-GRANTED, REFUSED = Verdict.GRANTED, Verdict.REFUSED
-FILE_1, OWNER_9 = Claimant(Kind.FLOCK, 1), Claimant(Kind.POSIX, 9)
-
-
-@pytest.fixture
-def world() -> World:
-    """Nobody has anything."""
-    return World()
+__all__ = ["world"]
 
 
 def test_who_joins_while_it_is_acquired_waits_and_gets_it_too(world: World) -> None:

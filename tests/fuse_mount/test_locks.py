@@ -19,33 +19,23 @@ from fuse_mount.locks import LockHandle, Locks
 from fuse_mount.obstacles import Obstacle
 from fuse_mount.ranges import WHOLE, Span
 from tests.fuse_mount.fake_lock import FakeLock
-from tests.fuse_mount.lock_service import NODE, Call, Service, failing, wait_for
+from tests.fuse_mount.lock_service import (
+    EXCLUSIVE,
+    NODE,
+    SHARED,
+    Call,
+    Service,
+    failing,
+    flock,
+    here,
+    service,
+    there,
+    wait_for,
+)
 
-EXCLUSIVE, SHARED = LockMode.EXCLUSIVE, LockMode.SHARED
+__all__ = ["here", "service", "there"]
+
 MANY = 500
-
-
-@pytest.fixture
-def service() -> Service:
-    """A cell where nobody holds anything."""
-    return Service()
-
-
-@pytest.fixture
-def here(service: Service) -> Locks:
-    """A mount."""
-    return Locks(service.open)
-
-
-@pytest.fixture
-def there(service: Service) -> Locks:
-    """A mount on another machine."""
-    return Locks(service.open)
-
-
-def flock(locks: Locks, file: int, mode: LockMode = EXCLUSIVE, *, process: int = 0, wait: bool = True) -> None:
-    """flock(2) on the node."""
-    locks.flock(NODE, file, process, mode, wait)
 
 
 def in_thread(locks: Locks, file: int, mode: LockMode = EXCLUSIVE, *, process: int = 0) -> Call[None]:

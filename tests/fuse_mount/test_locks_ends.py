@@ -12,46 +12,39 @@ import pytest
 
 from chubby.client.waiting import heed
 from chubby.errors import NoQuorum
-from chubby.types.nodes import LockMode
 from fuse_mount.janitor import Janitor
 from fuse_mount.locks import Locks
-from fuse_mount.ranges import WHOLE
-from tests.fuse_mount.lock_service import NODE, Call, Service, failing, wait_for, waiting_inside
+from tests.fuse_mount.lock_service import (
+    EXCLUSIVE,
+    NODE,
+    SHARED,
+    Call,
+    Service,
+    failing,
+    flock,
+    here,
+    posix,
+    service,
+    there,
+    wait_for,
+    waiting_inside,
+)
 
-EXCLUSIVE, SHARED = LockMode.EXCLUSIVE, LockMode.SHARED
-
-
-@pytest.fixture
-def service() -> Service:
-    """A cell where nobody holds anything."""
-    return Service()
-
-
-@pytest.fixture
-def here(service: Service) -> Locks:
-    """A mount."""
-    return Locks(service.open)
-
-
-@pytest.fixture
-def there(service: Service) -> Locks:
-    """A mount on another machine."""
-    return Locks(service.open)
-
-
-def flock(locks: Locks, file: int, mode: LockMode = EXCLUSIVE, *, process: int = 0) -> None:
-    """flock(2) on the node, waiting."""
-    locks.flock(NODE, file, process, mode, True)
-
-
-def posix(locks: Locks, owner: int, file: int, mode: LockMode = EXCLUSIVE, *, process: int = 0) -> None:
-    """fcntl(2) F_SETLKW on the node."""
-    locks.lock(NODE, file, owner, process, mode, WHOLE, wait=True)
+__all__ = ["here", "service", "there"]
 
 
 def interrupt() -> None:
     """The check of a thread that is being killed."""
     raise InterruptedError(errno.EINTR, "Interrupted system call")
+
+
+def in_line(service: Service, here: Locks, others: int = 1) -> list[Call[None]]:
+    """Threads of one process who want what is held: the first stands in the cell's line, the others wait for it."""
+    first = Call(lambda: flock(here, 2, process=5))
+    service.waiting(1)
+    rest = [Call(lambda: posix(here, 100, 2, process=5)) for _ in range(others)]
+    waiting_inside(here, others)
+    return [first, *rest]
 
 
 def errno_of(call: Call[None]) -> int | None:
@@ -112,10 +105,7 @@ def test_ctrl_c_is_raised_as_it_is(service: Service, here: Locks) -> None:
 def test_one_who_waits_for_another_thread_is_interrupted(service: Service, here: Locks) -> None:
     """Its like stays in line, undisturbed."""
     flock(here, 1)
-    first = Call(lambda: flock(here, 2, process=5))
-    service.waiting(1)
-    second = Call(lambda: posix(here, 100, 2, process=5))
-    waiting_inside(here, 1)
+    first, second = in_line(service, here)
     second.interrupt()
     assert errno_of(second) == errno.EINTR
     here.drop_file(1)
@@ -128,10 +118,7 @@ def test_one_who_waits_for_another_thread_is_interrupted(service: Service, here:
 def test_who_waited_with_the_interrupted_one_takes_over(service: Service, here: Locks) -> None:
     """It has its own place now."""
     flock(here, 1)
-    first = Call(lambda: flock(here, 2, process=5))
-    service.waiting(1)
-    second = Call(lambda: posix(here, 100, 2, process=5))
-    waiting_inside(here, 1)
+    first, second = in_line(service, here)
     first.interrupt()
     assert errno_of(first) == errno.EINTR
     service.until(lambda: len(service.open_handles) == 2 and len(service.lock.waiters) == 1)
@@ -144,10 +131,7 @@ def test_who_waited_with_the_interrupted_one_takes_over(service: Service, here: 
 def test_who_was_woken_in_vain_sleeps_again(service: Service, here: Locks) -> None:
     """Of two that waited with the interrupted one, one takes over; the other does not spin meanwhile."""
     flock(here, 1)
-    first = Call(lambda: flock(here, 2, process=5))
-    service.waiting(1)
-    others = [Call(lambda: posix(here, 100, 2, process=5)) for _ in range(2)]
-    waiting_inside(here, 2)
+    first, *others = in_line(service, here, others=2)
     first.interrupt()
     assert errno_of(first) == errno.EINTR
     service.until(lambda: len(service.open_handles) == 2 and len(service.lock.waiters) == 1)
@@ -209,10 +193,7 @@ def test_what_cannot_be_kept_is_said(
 def test_a_deleted_node_is_stale(service: Service, here: Locks) -> None:
     """For those in line, for those who wait for them, and for whoever comes later."""
     flock(here, 1)
-    first = Call(lambda: flock(here, 2, process=5))
-    service.waiting(1)
-    second = Call(lambda: posix(here, 100, 2, process=5))
-    waiting_inside(here, 1)
+    first, second = in_line(service, here)
     service.delete(NODE.path)
     assert [errno_of(first), errno_of(second)] == [errno.ESTALE] * 2
     assert errno_of(Call(lambda: flock(here, 3))) == errno.ESTALE
@@ -237,10 +218,7 @@ def test_an_upgrade_of_a_deleted_node(service: Service, here: Locks) -> None:
 def test_a_lost_session_ends_every_waiter(service: Service, here: Locks) -> None:
     """Those in line by their own calls, those who wait for them at once; later ones without a call."""
     flock(here, 1, process=1)
-    first = Call(lambda: flock(here, 2, process=5))
-    service.waiting(1)
-    second = Call(lambda: posix(here, 100, 2, process=5))
-    waiting_inside(here, 1)
+    first, second = in_line(service, here)
     here.abandon()
     assert errno_of(second) == errno.EIO
     service.expire()
