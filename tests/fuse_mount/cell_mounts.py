@@ -109,8 +109,12 @@ class Mount:
         self.tenure.close()
 
 
+Another = Callable[[], Mount]
+"""Makes one more mount of the same cell."""
+
+
 @contextmanager
-def mounts(cell: FakeCell) -> Iterator[Callable[[], Mount]]:
+def mounts(cell: FakeCell) -> Iterator[Another]:
     """Gives mounts, which end with the block."""
     made: list[Mount] = []
 
@@ -136,14 +140,14 @@ def cell() -> FakeCell:
 
 
 @pytest.fixture
-def another(cell: FakeCell) -> Iterator[Callable[[], Mount]]:
+def another(cell: FakeCell) -> Iterator[Another]:
     """Gives mounts of the cell."""
     with mounts(cell) as made:
         yield made
 
 
 @pytest.fixture
-def mount(another: Callable[[], Mount]) -> Mount:
+def mount(another: Another) -> Mount:
     """One of them."""
     return another()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -26,6 +25,7 @@ from tests.fuse_mount.cell_mounts import (
     DEADLINE,
     READ,
     WRITE,
+    Another,
     Doing,
     Gate,
     Interrupt,
@@ -42,12 +42,21 @@ from tests.fuse_mount.cell_mounts import (
 
 __all__ = ["another", "cell", "mount"]
 
-Another = Callable[[], Mount]
-
 
 def writes(cell: FakeCell) -> int:
     """SetContents that the cell has received."""
     return sum(isinstance(frame, CallFrame) and isinstance(frame.call, SetContents) for frame in cell.received)
+
+
+def interrupted_flush(mount: Mount) -> int:
+    """An open file to which a line was appended; whoever flushed it has lost patience."""
+    interrupt = Interrupt()
+    number = mount.open("/a", APPEND)
+    mount.files.write(number, b"line\n", 0)
+    interrupt.now.set()
+    with heeding(interrupt), pytest.raises(InterruptedError):
+        mount.files.flush(number)
+    return number
 
 
 class TestInterrupted:
@@ -58,12 +67,8 @@ class TestInterrupted:
         self, mount: Mount, cell: FakeCell, monkeypatch: pytest.MonkeyPatch, before: bool
     ) -> None:
         """Interrupted before it was sent or after it was carried out: flushed and released, it is there, once."""
-        gate, interrupt = Gate(monkeypatch, before), Interrupt()
-        number = mount.open("/a", APPEND)
-        mount.files.write(number, b"line\n", 0)
-        interrupt.now.set()
-        with heeding(interrupt), pytest.raises(InterruptedError):
-            mount.files.flush(number)
+        gate = Gate(monkeypatch, before)
+        number = interrupted_flush(mount)
         released = Doing(lambda: mount.files.release(number))
         gate.open.set()
         assert released.ended() is None and contents(cell) == b"first\nline\n" and writes(cell) == 1
@@ -88,13 +93,9 @@ class TestInterrupted:
         self, mount: Mount, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Once."""
-        gate, interrupt = Gate(monkeypatch), Interrupt()
+        gate = Gate(monkeypatch)
         gate.failures = [QuotaExceeded("full")]
-        number = mount.open("/a", APPEND)
-        mount.files.write(number, b"line\n", 0)
-        interrupt.now.set()
-        with heeding(interrupt), pytest.raises(InterruptedError):
-            mount.files.flush(number)
+        number = interrupted_flush(mount)
         gate.open.set()
         mount.files.settle(mount.tenure, "/a")
         until(lambda: not mount.files.file(number).node.committing.locked())
@@ -107,13 +108,9 @@ class TestInterrupted:
         self, mount: Mount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         """There is nobody left to be told."""
-        gate, interrupt = Gate(monkeypatch), Interrupt()
+        gate = Gate(monkeypatch)
         gate.failures = [QuotaExceeded("full")]
-        number = mount.open("/a", APPEND)
-        mount.files.write(number, b"line\n", 0)
-        interrupt.now.set()
-        with heeding(interrupt), pytest.raises(InterruptedError):
-            mount.files.flush(number)
+        number = interrupted_flush(mount)
         gate.open.set()
         mount.files.release(number)
         assert "what was written to /a is lost" in caplog.text and "full" in caplog.text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 
 import pytest
 
@@ -22,6 +21,7 @@ from tests.fuse_mount.cell_mounts import (
     BOTH,
     READ,
     WRITE,
+    Another,
     Mount,
     another,
     behind,
@@ -33,8 +33,6 @@ from tests.fuse_mount.cell_mounts import (
 )
 
 __all__ = ["another", "cell", "mount"]
-
-Another = Callable[[], Mount]
 
 
 class TestOpening:

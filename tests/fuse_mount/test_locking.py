@@ -18,7 +18,7 @@ from fuse_mount.locking import Locking
 from fuse_mount.open_nodes import OpenFile
 from tests.client.fake_cell import FakeCell
 from tests.client.test_sync import until
-from tests.fuse_mount.cell_mounts import BOTH, Doing, Mount, another, behind, cell, contents, expire, mount
+from tests.fuse_mount.cell_mounts import BOTH, Another, Doing, Mount, another, behind, cell, contents, expire, mount
 
 __all__ = ["another", "cell", "mount"]
 
@@ -68,7 +68,7 @@ def ours(mount: Mount) -> Side:
 
 
 @pytest.fixture
-def theirs(another: Callable[[], Mount]) -> Side:
+def theirs(another: Another) -> Side:
     """Another's."""
     return Side(another(), THEM)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -20,7 +20,7 @@ from fuse_mount.notices import Follower, before, names_of
 from fuse_mount.open_nodes import Fate
 from tests.client.fake_cell import FakeCell
 from tests.client.test_sync import until
-from tests.fuse_mount.cell_mounts import BOTH, DEADLINE, Mount, another, behind, cell, expire, mount, put
+from tests.fuse_mount.cell_mounts import BOTH, DEADLINE, Another, Mount, another, behind, cell, expire, mount, put
 
 __all__ = ["another", "cell", "mount"]
 
@@ -102,7 +102,7 @@ class TestBefore:
         before(None, mount.files, kernel)
         assert told == ["/a"]
 
-    def test_the_writer_is_answered_after_it(self, another: Callable[[], Mount], cell: FakeCell) -> None:
+    def test_the_writer_is_answered_after_it(self, another: Another, cell: FakeCell) -> None:
         """Until the pages are gone the change is not made (DESIGN §5 Invalidate first)."""
         reader, writer = another(), another()
         reader.open("/a")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 
 import pytest
 
@@ -18,6 +17,7 @@ from tests.fuse_mount.cell_mounts import (
     BOTH,
     READ,
     WRITE,
+    Another,
     Mount,
     another,
     behind,
@@ -30,8 +30,6 @@ from tests.fuse_mount.cell_mounts import (
 )
 
 __all__ = ["another", "cell", "mount"]
-
-Another = Callable[[], Mount]
 
 
 class TestNews:
