@@ -10,22 +10,11 @@ from pathlib import Path
 import pytest
 
 from fuse_mount import logs
+from tests.fuse_mount.logs_as_before import as_before
+
+__all__ = ["as_before"]
 
 PATIENCE = 30.0
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Handlers and levels are those of before, afterwards."""
-    root, ours = logging.getLogger(), logging.getLogger("fuse_mount")
-    handlers, levels = root.handlers[:], (root.level, ours.level)
-    yield
-    for handler in root.handlers[:]:
-        if handler not in handlers:
-            handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
 
 
 def say() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +19,9 @@ from fuse_mount.orders import Locator, Order
 from fuse_mount.process import Make, run_in_foreground
 from fuse_mount.troubles import MountError
 from tests.fuse_mount.fake_mount import PATIENCE, FakeMount, fail, refuse, strike, then
+from tests.fuse_mount.logs_as_before import as_before
+
+__all__ = ["as_before"]
 
 OURS = MountPoint(42, 27, "0:39", "/mnt", TYPE, "here", ("rw",))
 
@@ -40,20 +42,6 @@ def making(fake: FakeMount) -> Make:
         return fake.files, fake.serve
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Logs go where they went."""
-    root, ours = logging.getLogger(), logging.getLogger("fuse_mount")
-    handlers, levels = root.handlers[:], (root.level, ours.level)
-    yield
-    for handler in root.handlers[:]:
-        if handler not in handlers:
-            handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
 
 
 @pytest.fixture

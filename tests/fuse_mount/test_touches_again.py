@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 
 import pytest
 
 from chubby.types.events import EventKind
 from tests.client.test_sync import until
-from tests.fuse_mount.test_touches import DIRECTORY, FILE, WORKER, Bench
+from tests.fuse_mount.touching import DIRECTORY, FILE, WORKER, Bench, bench
 
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    """A toucher at work."""
-    made = Bench()
-    made.toucher.start("/mnt")
-    yield made
-    made.toucher.end()
-    made.toucher._thread.join(30)
+__all__ = ["bench"]
 
 
 def test_a_directory_that_somebody_has_seen_is_not_made_for_the_kernel(bench: Bench) -> None:
