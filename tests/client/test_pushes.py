@@ -63,6 +63,16 @@ def ready() -> Relaying:
     return script
 
 
+def reconnected() -> Relaying:
+    """On another connection, before anything is sent over it: the dependant is asked first."""
+    script = ready()
+    script.disconnect()
+    script.tick(0.2)
+    script.core.connected(script.stream, script.now)
+    script.drain()
+    return script
+
+
 def test_without_a_dependant_nothing_is_relayed_and_all_is_acknowledged_at_once() -> None:
     """As ever."""
     script = Script().established()
@@ -96,11 +106,7 @@ def test_what_comes_behind_waits_for_it_and_what_came_before_does_not() -> None:
 
 def test_a_stream_is_greeted_when_nothing_is_left_anywhere() -> None:
     """Resume says that nothing is cached: it is the acknowledgement of whatever the old stream carried."""
-    script = ready()
-    script.disconnect()
-    script.tick(0.2)
-    script.core.connected(script.stream, script.now)
-    script.drain()
+    script = reconnected()
     assert script.relays[-1].everything and not script.sent(Resume)
     script.after(1)
     script.relayed(script.relays[-1].place)
@@ -112,11 +118,7 @@ def test_a_stream_is_greeted_when_nothing_is_left_anywhere() -> None:
 
 def test_leases_count_from_the_greeting_not_from_the_connection() -> None:
     """What the dependant takes is no part of the lease that the master grants later."""
-    script = ready()
-    script.disconnect()
-    script.tick(0.2)
-    script.core.connected(script.stream, script.now)
-    script.drain()
+    script = reconnected()
     script.after(2)
     script.relayed(script.relays[-1].place)
     greeted = script.now
@@ -126,11 +128,7 @@ def test_leases_count_from_the_greeting_not_from_the_connection() -> None:
 
 def test_a_dependant_that_takes_too_long_costs_the_stream_and_not_the_order() -> None:
     """The next stream asks for an empty one again; the late word about the old place greets nobody."""
-    script = ready()
-    script.disconnect()
-    script.tick(0.2)
-    script.core.connected(script.stream, script.now)
-    script.drain()
+    script = reconnected()
     late = script.relays[-1].place
     script.forget().tick(to_seconds(2 * PATIENCE))
     script.relayed(late)

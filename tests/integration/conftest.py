@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,12 +33,16 @@ def cell(module_cell: Cell, request: pytest.FixtureRequest) -> Iterator[Cell]:
 @pytest.fixture
 def start(request: pytest.FixtureRequest) -> Iterator[Starter]:
     """Starts client processes; they are killed when the test is over. If it failed, what they said is shown."""
+    yield from _started(request, Program)
+
+
+def _started(request: pytest.FixtureRequest, run: Callable[..., Program]) -> Iterator[Starter]:
     failed = request.session.testsfailed
     programs: list[Program] = []
     with ExitStack() as stack:
 
-        def start(*arguments: str) -> Program:
-            programs.append(stack.enter_context(Program(*arguments)))
+        def start(*command: str) -> Program:
+            programs.append(stack.enter_context(run(*command)))
             return programs[-1]
 
         yield start
@@ -98,17 +102,4 @@ def there(two_mounts: tuple[Mount, Mount], here: Path) -> Path:
 @pytest.fixture
 def tool(request: pytest.FixtureRequest) -> Iterator[Starter]:
     """Starts programs of any kind; they are killed when the test is over. If it failed, what they said is shown."""
-    failed = request.session.testsfailed
-    tools: list[Tool] = []
-    with ExitStack() as stack:
-
-        def start(*command: str) -> Tool:
-            made = Tool(*command)
-            stack.enter_context(made)
-            tools.append(made)
-            return made
-
-        yield start
-    if request.session.testsfailed > failed:
-        for each in tools:
-            print("---", *each.arguments, *each.said, sep="\n")
+    yield from _started(request, Tool)
