@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from fuse_mount import mount_table
 from fuse_mount.users import server_of
 from tests.integration.cells import Cell, wait_for
@@ -89,13 +91,32 @@ def _sessions(cell: Cell) -> set[int]:
         return {info.session for info in session.sessions()} - {session.id}
 
 
-@contextmanager
-def running(directory: Path) -> Iterator[Cell]:
-    """A cell of one replica that has a master."""
-    cell = Cell(directory, replicas=1, admins=["anyone"])
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
+    """One of one replica, with a master, for all tests of a module."""
+    cell = Cell(tmp_path_factory.mktemp("cell"), replicas=1, admins=["anyone"])
     try:
         cell.start()
         cell.wait_master()
         yield cell
     finally:
         cell.stop()
+
+
+@pytest.fixture
+def here(tmp_path: Path, cell: Cell) -> Iterator[Machine]:
+    """A place of each test's own, in which nothing may be left mounted."""
+    with nothing_left_in(tmp_path):
+        yield Machine(tmp_path, cell)
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A directory to mount at, where no cell is configured."""
+    for variable in ("CHUBBY_CELL", "CHUBBY_CONFIG"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "place"
+    place.mkdir()
+    return place

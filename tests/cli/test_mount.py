@@ -11,7 +11,6 @@ import shlex
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -24,8 +23,10 @@ from chubby.cli.mount import EXITS, mount_command
 from chubby.config import cell_names
 from fuse_mount import mount_table
 from fuse_mount.troubles import Trouble
-from tests.cli.mounts import PATIENCE, Machine, nothing_left_in, running
-from tests.integration.cells import Cell, alive, free_ports, wait_for
+from tests.cli.mounts import PATIENCE, Machine, cell, here, nobody
+from tests.integration.cells import alive, free_ports, wait_for
+
+__all__ = ["cell", "here", "nobody"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,18 +34,6 @@ ROOT = Path(__file__).resolve().parents[2]
 def typed(*words: str) -> Result:
     """Type `chubby` and these words, in this process: only what fails before it starts anything."""
     return CliRunner().invoke(chubby, words, prog_name="chubby")
-
-
-@pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A directory to mount at, where no cell is configured."""
-    for variable in ("CHUBBY_CELL", "CHUBBY_CONFIG"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    place = tmp_path / "place"
-    place.mkdir()
-    return place
 
 
 # ----------------------------------------------------------------------------------------- refused before it starts
@@ -97,20 +86,6 @@ def test_each_trouble_has_an_exit_code_of_the_table() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- for real
-
-
-@pytest.fixture(scope="module")
-def cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """One for all tests."""
-    with running(tmp_path_factory.mktemp("cell")) as made:
-        yield made
-
-
-@pytest.fixture
-def here(tmp_path: Path, cell: Cell) -> Iterator[Machine]:
-    """A place of each test's own, in which nothing may be left mounted."""
-    with nothing_left_in(tmp_path):
-        yield Machine(tmp_path, cell)
 
 
 @pytest.mark.fuse

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,9 @@ from chubby.errors import NoQuorum
 from fuse_mount import mount_table
 from fuse_mount.orders import Locator, Order
 from fuse_mount.troubles import MountError, Trouble
-from tests.cli.mounts import PATIENCE, Machine, nothing_left_in, running
-from tests.integration.cells import Cell
+from tests.cli.mounts import PATIENCE, Machine, cell, here, nobody
+
+__all__ = ["cell", "here", "nobody"]
 
 ADDRESS = "127.0.0.1:7201"
 
@@ -39,14 +39,9 @@ class Carried:
 
 
 @pytest.fixture
-def carried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Carried:
+def carried(monkeypatch: pytest.MonkeyPatch, nobody: Path) -> Carried:
     """Nothing is mounted, and no cell is configured."""
-    for variable in ("CHUBBY_CELL", "CHUBBY_CONFIG"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "place").mkdir()
-    return Carried(monkeypatch, tmp_path / "place")
+    return Carried(monkeypatch, nobody)
 
 
 def test_what_is_ordered(carried: Carried, tmp_path: Path) -> None:
@@ -151,20 +146,6 @@ class Sbin:
             check=False,
             timeout=PATIENCE,
         )
-
-
-@pytest.fixture(scope="module")
-def cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """One for all tests."""
-    with running(tmp_path_factory.mktemp("cell")) as made:
-        yield made
-
-
-@pytest.fixture
-def here(tmp_path: Path, cell: Cell) -> Iterator[Machine]:
-    """A place of each test's own."""
-    with nothing_left_in(tmp_path):
-        yield Machine(tmp_path, cell)
 
 
 @pytest.fixture
