@@ -8,6 +8,8 @@ PYTHON ?= $(or $(firstword $(foreach name,python3 python3.13 python3.12 python3.
 VENV ?= .venv
 # What is passed on to the command behind a target: make test ARGS="tests/paxos -x"
 ARGS ?=
+# How many processes run the tests side by side, each file in one of them. 0: pytest alone, as for --pdb.
+WORKERS ?= 2
 # Where `make cell` mounts the cell; nothing: nowhere.
 MOUNT ?= ls/local
 
@@ -32,8 +34,8 @@ $(READY): setup.cfg pyproject.toml
 cell: $(READY)  ## Start the local cell: five replicas on this machine, shown as ./ls/local (MOUNT= leaves that out)
 	$(BIN)/chubby cell start $(if $(MOUNT),--mount $(MOUNT)) $(ARGS)
 
-test: $(READY)  ## Run the tests
-	$(BIN)/pytest $(ARGS)
+test: $(READY)  ## Run the tests, two files at a time (WORKERS=2)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 simulate: $(READY)  ## Run whole cells in the seeded simulator (SEEDS=50 START=0 JOBS=1, or SEED=7 TRACE=1)
 	$(BIN)/python -m tests.simulation --start $(or $(START),0) --seeds $(or $(SEEDS),50) \
