@@ -90,6 +90,8 @@ class Streams:
     def take_effects(self) -> list[MasterEffect]:
         """What is to be sent and ended since the last time."""
         effects: list[MasterEffect] = []
+        if not self._talking and not self._ended:
+            return effects
         for stream in self._ended.values():
             if stream.out:
                 effects.append(Deliver(stream.id, tuple(stream.out)))

@@ -178,8 +178,14 @@ class Machine:
         return self._state.digest()
 
     def scrub(self, budget: int) -> bool:
-        """Recompute the marks of the next `budget` rows; False if one differs: memory rot."""
-        return all(next(self._sweep) for _ in range(budget))
+        """Recompute the marks of the next `budget` rows, none of them twice; False if one differs: memory rot."""
+        for _ in range(budget):
+            sound = next(self._sweep)
+            if sound is None:
+                return True
+            if not sound:
+                return False
+        return True
 
     def node(self, path: str) -> Node | None:
         """The node of that name."""
@@ -285,12 +291,12 @@ class Machine:
         assert slot >= register.applied, "slots are applied in order"
         register.applied = slot
 
-    def _sweep_forever(self) -> Iterator[bool]:
-        """Table by table, row by row, round and round."""
+    def _sweep_forever(self) -> Iterator[bool | None]:
+        """Table by table, row by row, round and round; None where a round ends."""
         while True:
-            yield True  # also if there is no row at all
             for table in self._state.tables:
                 yield from table.sweep()
+            yield None
 
 
 def _page(limit: int) -> int:

@@ -25,6 +25,11 @@ class Outbox:
         self.chosen: list[Entry] = []
         self.snapshot_requests: list[SnapshotRequest] = []
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all is to be done; what is looped back aside."""
+        return not (self.messages or self.records or self.gated or self.chosen or self.snapshot_requests)
+
     def persist(self, record: Record) -> None:
         """Make `record` durable, behind all earlier ones."""
         self.records.append(record)

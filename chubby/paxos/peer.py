@@ -254,6 +254,8 @@ class Peer:
 
     def _hand_out(self, now: Instant) -> Ready | None:
         outbox = self._station.outbox
+        if outbox.empty:
+            return None
         records: tuple[Record, ...] = ()
         gated: tuple[Envelope, ...] = ()
         if self._syncing_since == NEVER:

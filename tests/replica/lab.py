@@ -10,7 +10,7 @@ from chubby.types.time import MILLISECOND, SECOND, Duration
 from tests.simulation.clients import ClientHost
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Network, Weather
-from tests.simulation.setup import CELL, configuration
+from tests.simulation.configuration import CELL, configuration
 from tests.simulation.world import World
 
 

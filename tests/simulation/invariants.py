@@ -48,5 +48,7 @@ class MasterChecker:
 
     def observe(self, host: ReplicaHost) -> None:
         """Something happened at `host`: if it believes now, nobody else may."""
+        if host.replica is None or not host.replica.lease_until:
+            return
         if host.believes and (others := [other.place for other in self._hosts if other is not host and other.believes]):
             raise Violation(f"{host.place} and {', '.join(others)} count on a master lease at one time")

@@ -89,10 +89,11 @@ class Clock:
         self._offset = chance.randrange(10**9, 10**15)
         ppm = chance.randint(-2 * drift_ppm, 2 * drift_ppm)
         self._ppm = max(-drift_ppm, min(ppm, drift_ppm))
+        self._rate = 1_000_000 + self._ppm
 
     def now(self) -> Instant:
         """What the host reads."""
-        return self._offset + (self._world.now - START) * (1_000_000 + self._ppm) // 1_000_000
+        return self._offset + (self._world.now - START) * self._rate // 1_000_000
 
     def true_delay(self, wait: Duration) -> Duration:
         """How much true time passes until this clock has advanced by `wait` (rounded up)."""
