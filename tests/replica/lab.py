@@ -8,9 +8,9 @@ from chubby.types.calls import Call
 from chubby.types.results import Answer
 from chubby.types.time import MILLISECOND, SECOND, Duration
 from tests.simulation.clients import ClientHost
+from tests.simulation.configuration import CELL, configuration
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Network, Weather
-from tests.simulation.configuration import CELL, configuration
 from tests.simulation.world import World
 
 
