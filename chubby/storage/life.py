@@ -75,7 +75,7 @@ def form(
     finally:
         segment.file.close()
     life.sync_directory(WAL)
-    manifest = Manifest.create(life, Contents(identity.incarnation, segments=(1,)))
+    manifest = Manifest.create(life, Contents(identity.incarnation, segments=(1,), sizes=(segment.size,)))
     if header is not None:
         writer = SnapshotStore(life, identity, manifest).begin(header)
         for piece in genesis:

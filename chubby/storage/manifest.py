@@ -33,6 +33,8 @@ class Contents(msgspec.Struct, frozen=True):
     `segments` and `snapshots` ascend; the last segments may be blank. `floor`: the log reaches back to this slot, so
     no snapshot below it is of use. `sequence`: every record up to this one had been synced when this was written.
     `doubted`: what records up to this one say of slots being chosen is void, because a snapshot behind it is gone.
+    `sizes`: how long each of the segments is at least, in bytes. One that was cut off behind a whole record looks like
+    one that ends there; 0, or nothing, where a release wrote this that did not say.
     """
 
     incarnation: Incarnation
@@ -41,6 +43,11 @@ class Contents(msgspec.Struct, frozen=True):
     floor: Slot = 0
     sequence: int = 0
     doubted: int = 0
+    sizes: tuple[int, ...] = ()
+
+    def size(self, number: int) -> int:
+        """How long segment `number` is at least."""
+        return dict(zip(self.segments, self.sizes, strict=False)).get(number, 0)
 
 
 class Manifest:
@@ -80,16 +87,21 @@ class Manifest:
         floor: Slot = 0,
         sequence: int = 0,
         doubted: int = 0,
+        size: int = 0,
     ) -> None:
-        """Change what is named and return when that is durable. The last three never go down."""
+        """Change what is named and return when that is durable. `floor`, `sequence` and `doubted` never go down; `size`
+        is that of the segment which is named for the first time.
+        """
         old = self.contents
+        segments = old.segments if segments is None else segments
         new = Contents(
             old.incarnation,
-            old.segments if segments is None else segments,
+            segments,
             old.snapshots if snapshots is None else snapshots,
             max(old.floor, floor),
             max(old.sequence, sequence),
             max(old.doubted, doubted),
+            tuple(old.size(number) if number in old.segments else size for number in segments),
         )
         assert new.segments, "there is always a segment to write to"
         assert list(new.segments) == sorted(set(new.segments)), "segments ascend"

@@ -102,7 +102,7 @@ class _Replay:
         self._warnings: list[str] = []
         self._ended = ""
         for number in manifest.contents.segments:
-            self._read(number)
+            self._read(number, manifest.contents.size(number))
         if self._sequence < manifest.contents.sequence:
             raise CorruptData(
                 f"{files.describe(WAL)}: the log ends with record {self._sequence}; expected record "
@@ -122,13 +122,15 @@ class _Replay:
             tuple(self._warnings),
         )
 
-    def _read(self, number: int) -> None:
+    def _read(self, number: int, size: int) -> None:
         name = segment_name(number)
         place = self._files.describe(name)
         try:
             data = read_whole(self._files, name)
         except FileNotFoundError as error:
             raise CorruptData(f"{place}: missing; expected segment {number} of the log") from error
+        if len(data) < size:
+            raise CorruptData(f"{place}: {len(data)} bytes long; expected {size} at least, as it was made")
         # The first segment may begin anywhere, because older ones were pruned; the next begin where it ends.
         expected = self._sequence + 1 if self._extents else 0
         scan = scan_segment(data, self._identity, number, expected, place)
@@ -186,7 +188,7 @@ def take_over(
         fresh.fill(content)
         files.sync_directory(WAL)
         kept = (extent.number for extent in replayed.sealed)
-        manifest.update(segments=(*kept, number), sequence=replayed.sequence)
+        manifest.update(segments=(*kept, number), sequence=replayed.sequence, size=fresh.size)
     except BaseException:
         fresh.file.close()
         raise

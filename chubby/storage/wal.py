@@ -235,7 +235,7 @@ class Wal:
             return True
         self._files.sync_directory(WAL)
         segments = (*self._manifest.contents.segments, self._preparation.number)
-        self._manifest.update(segments=segments, sequence=self._sequence)
+        self._manifest.update(segments=segments, sequence=self._sequence, size=self._preparation.size)
         self._prepared, self._preparation = self._preparation, None
         return False
 

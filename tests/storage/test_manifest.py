@@ -22,9 +22,9 @@ def created() -> tuple[FakeFiles, Manifest]:
 def test_what_is_written_is_loaded() -> None:
     """And nothing but what was asked for changes."""
     files, manifest = created()
-    manifest.update(segments=(1, 2), sequence=5)
+    manifest.update(segments=(1, 2), sequence=5, size=4096)
     manifest.update(snapshots=(0, 9), floor=3, doubted=4)
-    wanted = Contents(IDENTITY.incarnation, (1, 2), (0, 9), floor=3, sequence=5, doubted=4)
+    wanted = Contents(IDENTITY.incarnation, (1, 2), (0, 9), floor=3, sequence=5, doubted=4, sizes=(0, 4096))
     assert manifest.contents == Manifest.load(files, IDENTITY).contents == wanted
 
 
@@ -33,7 +33,19 @@ def test_floor_sequence_and_doubt_never_go_down() -> None:
     files, manifest = created()
     manifest.update(floor=3, sequence=5, doubted=4)
     manifest.update(floor=1, sequence=2, doubted=3)
-    assert Manifest.load(files, IDENTITY).contents == Contents(IDENTITY.incarnation, (1,), (), 3, 5, 4)
+    assert Manifest.load(files, IDENTITY).contents == Contents(IDENTITY.incarnation, (1,), (), 3, 5, 4, (0,))
+
+
+def test_sizes_stay_with_their_segments() -> None:
+    """However the others come and go; one that an earlier release made is of any length."""
+    files, manifest = created()
+    manifest.update(segments=(1, 2), size=8192)
+    manifest.update(segments=(1, 2, 3), size=512)
+    manifest.update(segments=(2, 3, 4), size=1024)
+    manifest.update(segments=(2, 4))
+    contents = Manifest.load(files, IDENTITY).contents
+    assert contents.sizes == (8192, 1024)
+    assert [contents.size(number) for number in (1, 2, 4)] == [0, 8192, 1024]
 
 
 def test_an_update_is_durable_when_it_returns() -> None:

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from chubby.errors import CorruptData
 from chubby.paxos.messages import Entry, Value, ValueKind
 from chubby.paxos.ready import AcceptedRecord, ChosenRecord, PromisedRecord
-from chubby.storage.directory import DataDirectory
+from chubby.storage.directory import CURRENT, DataDirectory
 from chubby.storage.faults import ForeignData
 from chubby.storage.files import OsFiles
+from chubby.storage.manifest import MANIFEST
 from chubby.storage.records import SECTOR
+from chubby.storage.sealed import PREFIX_SIZE, seal
 from chubby.storage.segment import SegmentHeader, segment_name
 from tests.storage.fake_files import FakeFiles, nothing
 from tests.storage.samples import (
@@ -82,6 +84,46 @@ def test_a_missing_last_segment_is_told() -> None:
     drop(files, segments(files)[-1])
     with pytest.raises(CorruptData, match="missing"):
         reopened(files)
+
+
+def test_a_segment_that_was_cut_off_is_told() -> None:
+    """DESIGN §3 Disk: wherever it was cut, right behind a record included, and whether anything comes after it."""
+    files, _ = filled()
+    for name in segments(files):
+        whole = files.contents(name)
+        for length in range(0, len(whole), SECTOR):
+            replace(files, name, whole[:length])
+            with pytest.raises(CorruptData, match="bytes long; expected"):
+                reopened(files)
+        replace(files, name, whole)
+    reopened(files)
+
+
+def test_a_segment_made_for_a_long_record_may_not_be_cut_off() -> None:
+    """It is longer than the manifest knows, and its record takes all of it."""
+    files = FakeFiles()
+    formatted(files)
+    opened = reopened(files)
+    opened.wal.append((accepted(1, size=3 * SMALL),))
+    opened.close()
+    name = segments(files)[-1]
+    whole = files.contents(name)
+    assert len(whole) > 3 * SMALL
+    for length in range(0, len(whole), SECTOR):
+        replace(files, name, whole[:length])
+        with pytest.raises(CorruptData):
+            reopened(files)
+
+
+def test_a_manifest_of_a_release_without_sizes_is_read() -> None:
+    """A rolling upgrade keeps its votes."""
+    files, _ = filled(2)
+    name = f"{CURRENT}/{MANIFEST}"
+    contents = msgspec.msgpack.decode(files.contents(name)[PREFIX_SIZE:])
+    del contents["sizes"]
+    replace(files, name, seal(files.contents(name)[:8], msgspec.msgpack.encode(contents)))
+    assert len(reopened(files).recovered.entries) == 2
+    assert msgspec.msgpack.decode(files.contents(name)[PREFIX_SIZE:])["sizes"] == [SMALL]
 
 
 def test_a_segment_that_turned_to_zeros_is_told() -> None:
