@@ -66,8 +66,13 @@ class Driver:
         drop: Drop | None = None,
         clock: Callable[[], Instant] = boot_clock,
         jitter: Callable[[], float] = random.random,
+        nonce: int | None = None,
     ) -> None:
-        self.core = SessionCore(secrets.randbits(62) + 1, jitter, caching=caching, relays=drop is not None)
+        """`clock`, `jitter` and `nonce` (None: drawn here) are all that is taken from the machine beside the network: a
+        simulation brings its own, and has the same run twice.
+        """
+        nonce = secrets.randbits(62) + 1 if nonce is None else nonce
+        self.core = SessionCore(nonce, jitter, caching=caching, relays=drop is not None)
         self._dependant = None if drop is None else Dependant(drop, self._dropped)
         self.clock = clock
         self.network = network
@@ -76,7 +81,7 @@ class Driver:
         self._cell = cell
         self.handle_mail: dict[HandleNumber, Mailbox[Event]] = {}
         self.watch_mail: dict[WatchNumber, Mailbox[Event]] = {}
-        self._state_mail: weakref.WeakSet[Mailbox[SessionState]] = weakref.WeakSet()
+        self._state_mail: weakref.WeakKeyDictionary[Mailbox[SessionState], None] = weakref.WeakKeyDictionary()
         self._pid = os.getpid()
         self._waiters: dict[CallNumber, Waiter] = {}
         self._outgoing: list[ClientFrame] = []
@@ -143,7 +148,7 @@ class Driver:
     def _close_mail(self) -> None:
         for mailbox in (*self.handle_mail.values(), *self.watch_mail.values()):
             mailbox.close(self._ended())
-        for listener in self._state_mail:
+        for listener in list(self._state_mail):
             listener.close()
 
     def _ended(self) -> ChubbyError | None:
@@ -158,7 +163,7 @@ class Driver:
         mailbox.put(self.core.state)
         if self.core.state.final:
             mailbox.close()
-        self._state_mail.add(mailbox)
+        self._state_mail[mailbox] = None
         return mailbox
 
     # ------------------------------------------------------------------------------------------------------- calls
@@ -302,7 +307,7 @@ class Driver:
         self._drain()
 
     def _state_changed(self, effect: StateChanged) -> None:
-        for listener in self._state_mail:
+        for listener in list(self._state_mail):
             listener.put(effect.state)
         self._changed.set()
         if effect.state is SessionState.JEOPARDY:

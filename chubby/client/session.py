@@ -319,6 +319,16 @@ async def _connect(
     names = Names(target)
     found = _resolve(names.asked, addresses, config)
     driver = Driver(network, found.addresses, cell=found.cell, caching=caching, drop=dependant)
+    return await begin(driver, names, found, timeout, call_timeout)
+
+
+async def begin(
+    driver: Driver, names: Names, found: CellAddresses, timeout: float | None, call_timeout: float | None
+) -> Session:
+    """The session of a driver that has not started yet: all of `connect` that comes after its choice of a machine.
+
+    `found` is where the driver's addresses come from. Raises NoQuorum, ConfigError.
+    """
     await driver.start(timeout)
     cell = driver.locator.cell or found.cell
     if names.asked not in (LOCAL_CELL, cell):
