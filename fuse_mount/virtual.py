@@ -37,6 +37,7 @@ from chubby.client.statistics import Statistics
 from chubby.types.events import Event, EventKind
 from chubby.types.status import CellStatus, ReplicaStatus
 from chubby.types.time import to_seconds
+from chubby.types.words import EVENT_WORDS, MEBIBYTE, usage_text
 from fuse_mount.attributes import View
 from fuse_mount.filesystem import Attributes
 from fuse_mount.names import Control
@@ -61,18 +62,6 @@ BUFFER_BYTES: Final = 1024 * 1024
 _VIRTUAL_BIT: Final = 1 << 61
 """Sets the inode numbers of what is no node apart from those of nodes."""
 _CELL_BITS: Final = 48
-_MEBIBYTE: Final = 1024 * 1024
-_UNITS: Final = ((1 << 30, "GiB"), (_MEBIBYTE, "MiB"), (1 << 10, "KiB"))
-
-SHOWN: Final = {
-    EventKind.CREATED: "created",
-    EventKind.CONTENTS_MODIFIED: "modified",
-    EventKind.DELETED: "deleted",
-    EventKind.ACL_MODIFIED: "acl",
-    EventKind.ATTRIBUTES_MODIFIED: "attributes",
-    EventKind.RESYNC: "RESYNC",
-}
-"""What the stream tells, in the words of `chubby watch`."""
 
 
 # ----------------------------------------------------------------------------------------------------------- attributes
@@ -158,30 +147,13 @@ def status_text(status: CellStatus) -> bytes:
     lines = [
         f"cell {status.cell}: {who}, epoch {status.epoch}{_margin(status.margin)}",
         ", ".join(figures),
-        _usage(status),
-        f"as replica {status.replica} sees it, version {status.version}, {status.resident_bytes / _MEBIBYTE:.0f} MiB",
+        usage_text(status.nodes, status.content_bytes, status.nodes_quota, status.bytes_quota, status.content_limit),
+        f"as replica {status.replica} sees it, version {status.version}, {status.resident_bytes / MEBIBYTE:.0f} MiB",
         "",
         *_table(rows),
         *(f"warning: {warning}" for warning in status.warnings),
     ]
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _usage(status: CellStatus) -> str:
-    """What the cell holds, and how much it may, as `chubby status` has it. Without a content limit it says no more."""
-    nodes, size = f"nodes {status.nodes:,}", _size(status.content_bytes)
-    if status.nodes_quota:
-        nodes += f" of {status.nodes_quota:,}"
-    if status.bytes_quota:
-        size += f" of {_size(status.bytes_quota)}"
-    return f"{nodes}; {size}" if status.content_limit else nodes
-
-
-def _size(size: int) -> str:
-    """In the largest unit that it reaches, to a tenth, rounded down: what is not yet full does not look full."""
-    unit, name = next(((unit, name) for unit, name in _UNITS if size >= unit), (1, "B"))
-    whole, rest = divmod(size, unit)
-    return f"{whole:,}.{rest * 10 // unit} {name}" if rest else f"{whole:,} {name}"
 
 
 _HEADER: Final = ("replica", "role", "slots", "lag", "heard", "clients at")
@@ -226,10 +198,10 @@ def _wall_time(milliseconds: int) -> str:
 
 def line_of(event: Event, cell: str) -> bytes:
     """The line of an event, `revision TAB what TAB full name` and a newline; empty: it is not for the stream."""
-    if event.kind not in SHOWN:
+    if event.kind not in EVENT_WORDS:
         return b""
     name = paths.full_name(cell, event.path) if event.path else ""
-    return (f"{event.revision or '-'}\t{SHOWN[event.kind]}\t{name}".rstrip() + "\n").encode()
+    return (f"{event.revision or '-'}\t{EVENT_WORDS[event.kind]}\t{name}".rstrip() + "\n").encode()
 
 
 class EventStream:

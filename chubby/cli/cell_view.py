@@ -11,8 +11,8 @@ from rich.table import Table
 from chubby.cli.output import Json
 from chubby.types.identity import Epoch, ReplicaId
 from chubby.types.status import CellStatus
+from chubby.types.words import MEBIBYTE
 
-MEBIBYTE = 1024 * 1024
 COLUMNS = ("replica", "pid", "role", "slots", "lag", "memory", "clients at")
 _DISPENSABLE = ("clients at", "memory", "pid", "slots")
 """Columns that a narrow terminal does without, in this order."""

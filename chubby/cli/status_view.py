@@ -7,17 +7,15 @@ about itself, and the answer that is furthest in the log knows the members best.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import msgspec
 
 from chubby.types.identity import CellId, Epoch, ReplicaId, Revision, Slot
 from chubby.types.status import CellStatus, ReplicaStatus
 from chubby.types.time import Duration, to_seconds
+from chubby.types.words import MEBIBYTE, usage_text
 
 LEARNER = "learner"
-MEBIBYTE = 1024 * 1024
-_UNITS: Final = ((1 << 30, "GiB"), (MEBIBYTE, "MiB"), (1 << 10, "KiB"))
 
 
 class ReplicaView(msgspec.Struct, frozen=True):
@@ -78,12 +76,7 @@ class Picture(msgspec.Struct, frozen=True):
 
     def usage(self) -> str:
         """What the cell holds, and how much it may, in one line."""
-        nodes, size = f"nodes {self.nodes:,}", size_text(self.content_bytes)
-        if self.nodes_quota:
-            nodes += f" of {self.nodes_quota:,}"
-        if self.bytes_quota:
-            size += f" of {size_text(self.bytes_quota)}"
-        return f"{nodes}; {size}" if self.content_limit else nodes
+        return usage_text(self.nodes, self.content_bytes, self.nodes_quota, self.bytes_quota, self.content_limit)
 
     def rows(self) -> list[list[str]]:
         """One line for each replica; see `HEADER`."""
@@ -173,15 +166,6 @@ def margin_text(margin: int) -> str:
     if margin < 0:
         return f"no quorum, {_count(-margin, 'replica')} short"
     return "no further replica may fail" if margin == 0 else f"{_count(margin, 'more replica')} may fail"
-
-
-def size_text(size: int) -> str:
-    """`size` in bytes (not negative) for people: in the largest unit that it reaches, to a tenth, rounded down, so that
-    what is not yet full does not look full.
-    """
-    unit, name = next(((unit, name) for unit, name in _UNITS if size >= unit), (1, "B"))
-    whole, rest = divmod(size, unit)
-    return f"{whole:,}.{rest * 10 // unit} {name}" if rest else f"{whole:,} {name}"
 
 
 def _views(

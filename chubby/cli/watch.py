@@ -15,16 +15,7 @@ from chubby.cli.program import examples
 from chubby.cli.session import with_session
 from chubby.types.events import Event, EventKind
 from chubby.types.identity import Revision
-
-SHOWN = {
-    EventKind.CREATED: "created",
-    EventKind.CONTENTS_MODIFIED: "modified",
-    EventKind.DELETED: "deleted",
-    EventKind.ACL_MODIFIED: "acl",
-    EventKind.ATTRIBUTES_MODIFIED: "attributes",
-    EventKind.RESYNC: "RESYNC",
-}
-"""What a watch can tell, in one word each."""
+from chubby.types.words import EVENT_WORDS
 
 
 @click.command(
@@ -58,7 +49,7 @@ def watch_command(
         left = count
         async with contextlib.aclosing(session.watch(target.path, since)) as events:
             async for event in events:
-                if event.kind not in SHOWN or not concerns(event, target.path, recursive):
+                if event.kind not in EVENT_WORDS or not concerns(event, target.path, recursive):
                     continue
                 _show(event, target, as_json)
                 left = left - 1 if left is not None else None
@@ -79,7 +70,7 @@ def concerns(event: Event, path: str, recursive: bool) -> bool:
 def line_of(event: Event, cell: str) -> str:
     """The line for a person."""
     name = paths.full_name(cell, event.path) if event.path else ""
-    return f"{event.revision or '-'}\t{SHOWN[event.kind]}\t{name}".rstrip()
+    return f"{event.revision or '-'}\t{EVENT_WORDS[event.kind]}\t{name}".rstrip()
 
 
 def _show(event: Event, target: Target, as_json: bool) -> None:

@@ -13,6 +13,8 @@ session stream.
 | `results`     | what they answer                                           |
 | `status`      | what a replica says of the cell                            |
 | `stream`      | frames on a session's stream                               |
+| `words`       | what people read of events and of amounts                  |
+| `decoding`    | what msgspec raises on bytes that are no message           |
 
 Everything here is a frozen msgspec struct, an enum or an integer alias; nothing has behaviour beyond a conversion.
 """

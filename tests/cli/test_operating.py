@@ -9,9 +9,10 @@ import pytest
 from chubby.cli import exits, operating
 from chubby.cli.options import Connection
 from chubby.cli.status_view import Picture, picture_of
-from chubby.cli.watch import SHOWN, concerns
+from chubby.cli.watch import concerns
 from chubby.types.events import Event, EventKind
 from chubby.types.nodes import LockMode
+from chubby.types.words import EVENT_WORDS
 from tests.cli.conftest import Typed
 from tests.cli.fake_cell import FakeCell
 from tests.cli.statuses import address, answers, status
@@ -167,7 +168,7 @@ def test_a_watch_of_the_root_tells_of_the_root_and_its_children() -> None:
 def test_every_change_has_a_word() -> None:
     """All that derives from the history is shown."""
     changes = [EventKind.CREATED, EventKind.CONTENTS_MODIFIED, EventKind.DELETED, EventKind.ACL_MODIFIED]
-    assert {*changes, EventKind.ATTRIBUTES_MODIFIED, EventKind.RESYNC} == set(SHOWN)
+    assert {*changes, EventKind.ATTRIBUTES_MODIFIED, EventKind.RESYNC} == set(EVENT_WORDS)
 
 
 def test_txn_then(cell: FakeCell, typed: Typed) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chubby.cli import exits
 from chubby.cli import status as status_module
-from chubby.cli.status_view import Picture, margin_text, picture_of, size_text
+from chubby.cli.status_view import Picture, margin_text, picture_of
 from chubby.types.status import CellStatus
 from tests.cli.conftest import Typed
 from tests.cli.statuses import address, answers, status
@@ -134,26 +134,6 @@ def test_usage_is_of_the_furthest() -> None:
     behind = msgspec.structs.replace(status(2, master=0, chosen=90), nodes=3, content_bytes=1, nodes_quota=7)
     assert picture(behind, status(3, master=0)).usage() == "nodes 4 of 1,000,000; 12.3 MiB of 1 GiB"
     assert picture(behind).usage() == "nodes 3 of 7; 1 B of 1 GiB"
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (1023, "1,023 B"),
-        (1024, "1 KiB"),
-        (1025, "1.0 KiB"),
-        (1536, "1.5 KiB"),
-        ((1 << 20) - 1, "1,023.9 KiB"),
-        (1 << 20, "1 MiB"),
-        ((1 << 30) - 1, "1,023.9 MiB"),
-        (1 << 30, "1 GiB"),
-        (5 << 40, "5,120 GiB"),
-    ],
-)
-def test_sizes_in_words(size: int, text: str) -> None:
-    """Exact sizes without a fraction; others never look larger than they are."""
-    assert size_text(size) == text
 
 
 @given(
