@@ -19,7 +19,7 @@ CODE := chubby tests $(wildcard bench fuse_mount)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup cell test simulate check lint types layers proto verify-proto coverage bench clean
+.PHONY: help setup cell test simulate hunt check lint types layers proto verify-proto coverage bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,10 @@ test: $(READY)  ## Run the tests, two files at a time (WORKERS=2)
 
 simulate: $(READY)  ## Run whole cells in the seeded simulator (SEEDS=50 START=0 JOBS=1, or SEED=7 TRACE=1)
 	$(BIN)/python -m tests.simulation --start $(or $(START),0) --seeds $(or $(SEEDS),50) \
-	    $(if $(SEED),--seed $(SEED)) $(if $(TRACE),--trace) $(if $(JOBS),--jobs $(JOBS))
+	    $(if $(SEED),--seed $(SEED)) $(if $(TRACE),--trace) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
+
+hunt: $(READY)  ## Run new seeds until Ctrl-C, and keep a ledger of them in .hunt/ (JOBS=2)
+	$(BIN)/python -m tests.simulation --hunt --jobs $(or $(JOBS),1) $(ARGS)
 
 check: lint types layers verify-proto test  ## All that must hold before a change lands
 

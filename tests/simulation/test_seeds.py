@@ -77,12 +77,14 @@ def test_one_step_is_all_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     Scenario.of(0, 10 * SECOND).run()
 
 
-def test_a_seed_names_a_run() -> None:
-    """The same seed gives the same trace in two processes, under different hash seeds."""
-    hashes = set()
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_a_seed_names_a_run(seed: int) -> None:
+    """The same seed gives the same trace: twice in one process, and in two others under different hash seeds."""
+    runs = [Scenario.of(seed, 8 * SECOND).run() for _ in range(2)]
+    assert runs[0] == runs[1]
     for hash_seed in ("1", "2"):
         finished = subprocess.run(
-            [sys.executable, "-m", "tests.simulation", "--seed", "5", "--duration", "8"],
+            [sys.executable, "-m", "tests.simulation", "--seed", str(seed), "--duration", "8"],
             cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             capture_output=True,
@@ -90,5 +92,18 @@ def test_a_seed_names_a_run() -> None:
             timeout=100,
             check=True,
         )
-        hashes.add(finished.stdout.partition("trace ")[2].split()[0])
-    assert len(hashes) == 1
+        assert finished.stdout.partition("trace ")[2].split()[0] == runs[0].trace_hash
+
+
+def test_a_plan_runs_as_its_seed_does(tmp_path: Path) -> None:
+    """What --show prints, --plan runs: a failing plan can be kept, whatever its seed draws one day."""
+    command = [sys.executable, "-m", "tests.simulation"]
+    shown = subprocess.run(
+        [*command, "--seed", "5", "--duration", "8", "--show"], cwd=ROOT, capture_output=True, timeout=100, check=True
+    )
+    plan = tmp_path / "plan.json"
+    plan.write_bytes(shown.stdout)
+    finished = subprocess.run(
+        [*command, "--plan", str(plan)], cwd=ROOT, capture_output=True, text=True, timeout=100, check=True
+    )
+    assert Scenario.of(5, 8 * SECOND).run().trace_hash in finished.stdout
