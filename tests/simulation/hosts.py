@@ -8,31 +8,30 @@ from functools import partial
 import msgspec
 
 from chubby.config.cell import CellConfig
-from chubby.daemon.founding import first_configuration, first_incarnation, first_machine
 from chubby.daemon.loading import Loader
 from chubby.daemon.settings import settings_of
 from chubby.daemon.vault import Vault
-from chubby.daemon.worker import Job
-from chubby.errors import CorruptData
+from chubby.errors import CorruptData, StorageFailed
 from chubby.paxos.configuration import Identity, Member
-from chubby.paxos.ready import ReadChunk, StoreChunk
 from chubby.replica.links import LinkMessage
 from chubby.replica.replica import Replica
 from chubby.replica.settings import Surroundings
 from chubby.replica.step import Halt, Letter, Step
 from chubby.storage.directory import Condition, DataDirectory
-from chubby.types.identity import CellId, Epoch, ReplicaId, Slot
+from chubby.types.identity import CellId, Epoch, ReplicaId
 from chubby.types.stream import ClientFrame
 from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration, Instant
+from tests.simulation.disk_work import SEGMENT, DiskWork, format_disk
 from tests.simulation.network import Connection, Network
 from tests.simulation.world import Clock, Timer, World
 from tests.storage.fake_files import FakeFiles
-
-SEGMENT = 64 * 1024
-"""Small, so that segments roll over in every run."""
+from tests.storage.interference import Crashed, Interference
 
 SPINS = 100
 """So many ticks at one instant are a loop without end."""
+
+SUPERVISED: Duration = SECOND
+"""Whoever looks after the replicas starts one again so long after it stopped for its disk's sake."""
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(LinkMessage)
@@ -56,17 +55,27 @@ class ReplicaHost:
         """Why it last stopped by itself."""
         self.usual_fsync: Duration = 150 * MICROSECOND
         self.fsync = self.usual_fsync
+        self.trouble: Interference | None = None
+        """Befalls whatever process uses this disk."""
+        self.coming: list[Interference] = []
+        """What befalls its next lives instead, the first one first."""
+        self.refusals: list[str] = []
+        """Why its processes stopped that the disk refused something, in their words."""
+        self.unwritten = 0
+        """How many snapshots could not be written."""
         self.at_sync: Callable[[], None] | None = None
         """Befalls this host when its next fsync begins: what is sent at once has left, nothing is on its disk yet."""
         self.paused_until: Instant = 0
         self.followers: list[tuple[str, Callable[[Epoch, str], None]]] = []
         """Clients that watch this replica for news of the master (`Follow`): where they are, and whom to tell."""
+        self.on_drop: list[Callable[[], None]] = []
+        """Told, once, when the process is gone."""
         self.observe: Callable[[ReplicaHost], None] = lambda host: None
         self._cell = cell
         self.life = 0
         """Counts the lives of the process; 0 before the first."""
         self._directory: DataDirectory | None = None
-        self._vault: Vault | None = None
+        self._work: DiskWork | None = None
         self._connections: dict[int, Connection] = {}
         self._next_stream = 0
         self._timer: Timer | None = None
@@ -80,13 +89,7 @@ class ReplicaHost:
 
     def format(self) -> None:
         """Make the disk that of a member of a new cell."""
-        with DataDirectory(self.disk, self.number) as directory:
-            directory.format(
-                Identity(self._cell, self.number, first_incarnation(self._cell, self.number)),
-                first_configuration(self.config, self._cell),
-                first_machine(self.config, self._cell).snapshot().slices(4096),
-                segment_size=SEGMENT,
-            )
+        format_disk(self.disk, self.config, self._cell, self.number)
 
     @property
     def running(self) -> bool:
@@ -94,9 +97,15 @@ class ReplicaHost:
         return self.replica is not None
 
     def start(self) -> None:
-        """Start the process from whatever is on disk, as `chubbyd` does."""
+        """Start the process from whatever is on disk, as `chubbyd` does. The disk may not let it."""
         assert self.replica is None, "it runs already"
         self.life += 1
+        if self.coming:
+            self.trouble = self.coming.pop(0)
+        self.disk.interference = self.trouble
+        self.at_disk(self._start)
+
+    def _start(self) -> None:
         self._directory = directory = DataDirectory(self.disk, self.number)
         if directory.inspect().condition is not Condition.FORMATTED:
             self._begin_anew(directory)
@@ -106,7 +115,7 @@ class ReplicaHost:
             self.world.trace(f"{self.place} is rotten: {error}")
             self._begin_anew(directory)
             opened = directory.open(loader := Loader(), segment_size=SEGMENT)
-        self._vault = Vault(opened, self._cell, self.clock.now, chunk=4096, slice_size=4096)
+        vault = Vault(opened, self._cell, self.clock.now, chunk=4096, slice_size=4096)
         address = self.config.replica(self.number)
         assert address is not None, "hosts are those of configured replicas"
         me = Member(self.number, opened.identity.incarnation, address.peer, address.client)
@@ -121,21 +130,65 @@ class ReplicaHost:
             ),
             now=self.clock.now(),
         )
+        self._work = DiskWork(self, self.replica, vault)
         self.world.trace(f"{self.place} starts, incarnation {opened.identity.incarnation:x}")
         self.pump()
 
+    def at_disk(self, work: Callable[[], None]) -> None:
+        """Let `work` use the disk. That may be the end of the process, which then is started again after a while."""
+        try:
+            work()
+        except Crashed as crashed:
+            self.world.trace(f"{self.place} dies before it could {crashed.operation.kind} {crashed.operation.name}")
+            self.trouble = None
+            self._drop()
+            self.power_loss()
+        except StorageFailed as error:
+            self.world.trace(f"{self.place} stops: {error}")
+            self.refusals.append(str(error))
+            self.stop()
+        else:
+            return
+        self.world.after(SUPERVISED, partial(self._supervise, self.life))
+
+    def _supervise(self, life: int) -> None:
+        if life == self.life and self.replica is None:
+            self.start()
+
     def crash(self) -> None:
-        """kill -9 and power failure in one: the process is gone, what was not synced may be lost or torn."""
+        """kill -9 and power failure in one: the process is gone, what was not synced may be lost or torn, what was
+        being written as well.
+        """
         if self.replica is None:
             return
         self.world.trace(f"{self.place} crashes")
-        self._drop()
+        self._die()
+        self.power_loss()
+
+    def kill(self) -> None:
+        """kill -9: the process is gone, and the machine goes on. What was written is still seen, synced or not."""
+        if self.replica is None:
+            return
+        self.world.trace(f"{self.place} is killed")
+        self._die()
+        self.disk.process_crash()
+
+    def power_loss(self) -> None:
+        """The machine goes down, and what was not synced may be lost or torn."""
+        assert self.replica is None, "the process is gone before"
         self.disk.power_loss(lambda: self.chance.random() < 0.5)
 
     def stop(self) -> None:
         """The process ends, the disk keeps everything."""
         self._drop()
         self.disk.process_crash()
+
+    def _die(self) -> None:
+        """In the middle of an append, half the time."""
+        work = self._work
+        if work is not None and self.chance.random() < 0.5:
+            work.cut_short()
+        self._drop()
 
     def wipe(self) -> None:
         """The disk is replaced by an empty one."""
@@ -169,13 +222,18 @@ class ReplicaHost:
             self._timer.cancel()
             self._timer = None
         self.followers.clear()
+        told, self.on_drop = self.on_drop, []
+        for each in told:
+            each()
         connections, self._connections = self._connections, {}
         for connection in connections.values():
             connection.end()
         if self._directory is not None:
             self._directory.close()
         self._directory = None
-        self._vault = None
+        if self._work is not None:
+            self._work.end()
+        self._work = None
 
     def _begin_anew(self, directory: DataDirectory) -> None:
         directory.become_new_incarnation(
@@ -184,7 +242,7 @@ class ReplicaHost:
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
-    def _when_awake(self, action: Callable[[], None]) -> None:
+    def when_awake(self, action: Callable[[], None]) -> None:
         """Run `action` now, or when the pause is over."""
         if self.replica is None:
             return
@@ -199,7 +257,7 @@ class ReplicaHost:
                 self.replica.receive(sender, _DECODER.decode(data), self.clock.now())
                 self.pump()
 
-        self._when_awake(handle)
+        self.when_awake(handle)
 
     def attach(self, connection: Connection) -> int | None:
         """A client's connection is accepted; None if nobody is there."""
@@ -208,7 +266,7 @@ class ReplicaHost:
         self._next_stream += 1
         stream = self._next_stream
         self._connections[stream] = connection
-        self._when_awake(partial(self._attach, stream))
+        self.when_awake(partial(self._attach, stream))
         return stream
 
     def _attach(self, stream: int) -> None:
@@ -225,7 +283,7 @@ class ReplicaHost:
                     self.replica.receive_frame(stream, frame, self.clock.now())
                 self.pump()
 
-        self._when_awake(handle)
+        self.when_awake(handle)
 
     def detach(self, stream: int) -> None:
         """A client's connection is gone."""
@@ -235,7 +293,7 @@ class ReplicaHost:
                 self.replica.detach(stream, self.clock.now())
                 self.pump()
 
-        self._when_awake(handle)
+        self.when_awake(handle)
 
     def _tick(self, life: int) -> None:
         if life != self.life or self.replica is None or self.world.now < self.paused_until:
@@ -276,7 +334,8 @@ class ReplicaHost:
         self._timer = self.world.after(self.clock.true_delay(wait), partial(self._tick, self.life))
 
     def _carry_out(self, step: Step) -> None:
-        self._send(step.messages)
+        assert self._work is not None, "a replica that runs has its disk"
+        self.send(step.messages)
         for delivery in step.deliveries:
             connection = self._connections.get(delivery.stream)
             if connection is not None:
@@ -289,16 +348,11 @@ class ReplicaHost:
             if self.at_sync is not None:
                 self.world.after(0, self.at_sync)
                 self.at_sync = None
-            self.world.after(self._sync_time(), partial(self._persist, self.life, step))
+            self._work.persist(step, self._sync_time())
         for request in step.snapshot_requests:
-            if isinstance(request, ReadChunk):
-                self.world.after(self.fsync, partial(self._read_chunk, self.life, request))
-            else:
-                self.world.after(self.fsync, partial(self._store_chunk, self.life, request))
+            self._work.carry_out(request)
         if step.snapshot is not None:
-            assert self._vault is not None, "a replica that runs has its disk"
-            job = self._vault.write_snapshot(step.snapshot, 0)
-            self.world.after(self.fsync, partial(self._write_snapshot, self.life, step.snapshot.slot, job))
+            self._work.write(step.snapshot)
         if step.moved:
             self._tell_followers()
         if step.halt is not None:
@@ -319,7 +373,8 @@ class ReplicaHost:
     def _sync_time(self) -> Duration:
         return self.fsync + round(self.chance.random() * self.fsync)
 
-    def _send(self, letters: tuple[Letter, ...]) -> None:
+    def send(self, letters: tuple[Letter, ...]) -> None:
+        """Send messages to other replicas."""
         encoded: dict[int, bytes] = {}
         for letter in letters:
             peer = self.peers.get(letter.to)
@@ -330,65 +385,14 @@ class ReplicaHost:
                 data = encoded[id(letter.message)] = _ENCODER.encode(letter.message)
             self.network.datagram(self.place, peer.place, partial(peer._on_datagram, self.number, data))
 
-    def _persist(self, life: int, step: Step) -> None:
-        if life != self.life or self._vault is None or self.replica is None:
-            return
-        if self.world.now < self.paused_until:
-            self._backlog.append(partial(self._persist, life, step))
-            return
-        self._vault.append(step.records)
-        next(self._vault.tend(), None)
-        self.replica.persisted(step.number, self.clock.now())
-        self._send(step.gated)
-        self.pump()
-
-    def _read_chunk(self, life: int, request: ReadChunk) -> None:
-        if life != self.life or self._vault is None or self.replica is None:
-            return
-        chunk = self._vault.read_chunk(request)
-        if chunk is None:
-            self.replica.snapshot_gone(request.to)
-        else:
-            self._send((Letter(request.to, chunk),))
-        self.pump()
-
-    def _store_chunk(self, life: int, request: StoreChunk) -> None:
-        if life != self.life or self._vault is None or self.replica is None:
-            return
-        now = self.clock.now()
-        try:
-            new = self._vault.load_fetched(Loader()) if self._vault.store_chunk(request) else None
-        except CorruptData as error:
-            self.world.trace(f"{self.place} rejects a snapshot: {error}")
-            self.replica.snapshot_rejected(now)
-        else:
-            if new is None:
-                self.replica.chunk_stored(request.slot, now)
-            else:
-                self._vault.install()
-                self.world.trace(f"{self.place} installs a snapshot at slot {new.slot}")
-                self.replica.snapshot_installed(new.slot, new.size, new.configuration, new.machine, now)
-        self.pump()
-
-    def _write_snapshot(self, life: int, slot: Slot, job: Job) -> None:
-        """One step of writing a snapshot; appends go on in between."""
-        if life != self.life or self._vault is None or self.replica is None:
-            return
-        if next(job, self) is not self:
-            self.world.after(self.fsync, partial(self._write_snapshot, life, slot, job))
-            return
-        self.world.trace(f"{self.place} wrote a snapshot at slot {slot}")
-        if (size := self._vault.size_of(slot)) is not None:
-            self.replica.snapshot_taken(slot, size)
-        else:
-            self.replica.snapshot_failed()
-        self.pump()
-
     def _halt(self, halt: Halt) -> None:
         self.world.trace(f"{self.place} halts: {halt.value}")
         self.halted = halt
         self._drop()
         if halt in (Halt.DIGEST, Halt.ROT):
-            with DataDirectory(self.disk, self.number) as directory:
-                self._begin_anew(directory)
-            self.start()
+            self.at_disk(self._rebuild)
+
+    def _rebuild(self) -> None:
+        with DataDirectory(self.disk, self.number) as directory:
+            self._begin_anew(directory)
+        self.start()
