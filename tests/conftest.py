@@ -21,6 +21,7 @@ import os
 import shutil
 import signal
 import sys
+from types import SimpleNamespace
 from typing import Protocol
 
 import pytest
@@ -93,7 +94,7 @@ def pytest_testnodedown(node: Worker) -> None:
     for why in [each for each in told if each not in known]:
         known[why] = told[why]
         if isinstance(reporter, pytest.TerminalReporter):
-            reporter.stats.setdefault("deselected", []).extend(told[why])
+            reporter.stats.setdefault("deselected", []).extend(SimpleNamespace(nodeid=name) for name in told[why])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
