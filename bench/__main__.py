@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import done_when, mount
+from bench import done_when, mount, simulation
 
-BENCHES = {"done_when": lambda: done_when.main([]), "mount": mount.main}
+BENCHES = {"done_when": lambda: done_when.main([]), "mount": mount.main, "simulation": simulation.main}
 """What there is to measure."""
 
 
