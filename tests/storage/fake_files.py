@@ -230,6 +230,20 @@ class FakeFiles:
         node.disk[offset : offset + len(data)] = data
         node.cache[offset : offset + len(data)] = data
 
+    def truncate(self, name: str, length: int) -> None:
+        """A file is shorter than it was, behind everybody's back."""
+        node = self._file(name)
+        assert length < len(node.cache), "what is cut off was there"
+        del node.disk[length:], node.cache[length:]
+        node.unsynced = [(offset, data) for offset, data in node.unsynced if offset + len(data) <= length]
+
+    def lose(self, name: str) -> None:
+        """A file or a folder is gone for good, behind everybody's back; who has it open goes on with it."""
+        parent, base = self._parent(name)
+        self._node(name)
+        parent.change({base: None})
+        parent.sync()
+
     def contents(self, name: str) -> bytes:
         """What a read of the whole file sees, without disturbing anything."""
         return bytes(self._file(name).cache)

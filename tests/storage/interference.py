@@ -54,6 +54,28 @@ class CrashAt:
         return self._left < 0
 
 
+def always() -> bool:
+    """The coin that says yes."""
+    return True
+
+
+class Refuse:
+    """Lets operations of certain kinds fail as often as `coin` says; the rest works. Counts how many it refused."""
+
+    def __init__(self, code: int, kinds: frozenset[str] = CHANGES, coin: Callable[[], bool] = always) -> None:
+        """`code` is the errno."""
+        self._code = code
+        self._kinds = kinds
+        self._coin = coin
+        self.refused = 0
+
+    def __call__(self, operation: Operation) -> None:
+        """See `Interference`."""
+        if operation.kind in self._kinds and self._coin():
+            self.refused += 1
+            raise OSError(self._code, os.strerror(self._code), operation.name)
+
+
 class FailAt:
     """Lets the `number`th (from 0) of the operations of certain kinds fail, and those after it, if `lasting`."""
 

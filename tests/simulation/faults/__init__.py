@@ -35,6 +35,15 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
             disks.slow_disk,
             disks.wipe,
             disks.rot,
+            disks.rot_anywhere,
+            disks.truncate,
+            disks.lose_file,
+            disks.full_disk,
+            disks.io_errors,
+            processes.kill,
+            processes.pause_majority,
+            processes.crash_writing,
+            processes.crash_starting,
         )
     }
 )
@@ -64,6 +73,9 @@ class Faults:
         for host in self.field.hosts:
             host.fsync = host.usual_fsync
             host.at_sync = None
+            host.coming.clear()
+            if host.trouble is not None:
+                self.field.mended(host, host.trouble)
             self.field.up(host)
 
     def _strike(self) -> None:

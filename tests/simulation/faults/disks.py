@@ -1,10 +1,29 @@
-"""Disks that are slow, are replaced by empty ones, or keep something else than was written."""
+"""Disks that are slow, full or broken, that keep something else than was written, or nothing.
+
+What costs a replica its vote befalls one at a time, with time to rebuild between (`Field.may_lose_a_disk`): more is
+beyond what a cell promises. Whether damage does cost the vote depends on what it hits: the log, IDENTITY or MANIFEST
+do; a snapshot does if there is no other good one. So all damage counts.
+"""
 
 from __future__ import annotations
 
+import errno
+from functools import partial
+from typing import Final
+
+from chubby.storage.directory import CURRENT
 from chubby.types.time import MILLISECOND, SECOND, Duration
 from tests.simulation.faults.field import Field
 from tests.simulation.hosts import ReplicaHost
+from tests.storage.interference import Refuse
+
+GROWING: Final = frozenset({"create", "allocate", "write", "make_directory"})
+"""What needs room on the disk. Writes do on file systems that never write in place."""
+RESERVING: Final = frozenset({"create", "allocate", "make_directory"})
+"""What needs room where that of the log's segments is reserved."""
+WRITING: Final = frozenset({"write", "allocate", "rename"})
+SYNCING: Final = frozenset({"sync", "sync_directory"})
+READING: Final = frozenset({"read", "names"})
 
 
 def slow_disk(field: Field) -> None:
@@ -17,6 +36,37 @@ def slow_disk(field: Field) -> None:
 
 def _recover(host: ReplicaHost, usual: Duration) -> None:
     host.fsync = usual
+
+
+def full_disk(field: Field) -> None:
+    """ENOSPC, for all that needs room, or for some of it, as others take and free it."""
+    _refuse(field, errno.ENOSPC, field.chance.choice((GROWING, RESERVING)), field.chance.choice((1.0, 0.3)))
+
+
+def io_errors(field: Field) -> None:
+    """EIO: the disk does not write, does not sync, or does not read, always or now and then. A machine that is
+    restarted for it forgets what could not be synced.
+    """
+    kinds = field.chance.choice((WRITING, SYNCING, SYNCING, READING))
+    host = _refuse(field, errno.EIO, kinds, field.chance.choice((1.0, 0.1)))
+    if field.chance.random() < 0.5:
+        field.world.after(field.a_while(), partial(_restart_machine, host))
+
+
+def _refuse(field: Field, code: int, kinds: frozenset[str], probability: float) -> ReplicaHost:
+    host, chance = field.any(), field.chance
+    trouble = Refuse(code, kinds, lambda: chance.random() < probability)
+    field.world.trace(f"the disk of {host.place} refuses {' '.join(sorted(kinds))}: {errno.errorcode[code]}")
+    field.befall(host, trouble)
+    field.world.after(field.a_while(), partial(field.mended, host, trouble))
+    return host
+
+
+def _restart_machine(host: ReplicaHost) -> None:
+    if not host.running:
+        trouble = host.trouble
+        host.power_loss()
+        host.disk.interference = trouble
 
 
 def wipe(field: Field) -> None:
@@ -41,7 +91,69 @@ def rot(field: Field) -> None:
     if segments:
         name = field.chance.choice(segments)
         held = host.disk.contents(name)
-        offset = field.chance.randrange(512, len(held.rstrip(b"\0")))
-        field.world.trace(f"a bit flips in {name} of {host.place} at {offset}")
-        host.disk.rot(name, offset, bytes([held[offset] ^ 16]))
+        _flip(field, host, name, field.chance.randrange(512, len(held.rstrip(b"\0"))), 16)
     field.up(host)
+
+
+def rot_anywhere(field: Field) -> None:
+    """Any bit of any file: in the log, a snapshot, IDENTITY or MANIFEST, whether somebody uses it just now or not."""
+    if (found := _damage(field)) is not None:
+        host, name = found
+        if size := len(host.disk.contents(name)):
+            _flip(field, host, name, field.chance.randrange(size), 1 << field.chance.randrange(8))
+        _look(field, host)
+
+
+def truncate(field: Field) -> None:
+    """Any file is cut off somewhere, at a sector's end most of the time."""
+    if (found := _damage(field)) is not None:
+        host, name = found
+        if size := len(host.disk.contents(name)):
+            length = field.chance.randrange(size)
+            if field.chance.random() < 0.8:
+                length -= length % 512
+            field.world.trace(f"{name} of {host.place} is cut off at {length} of {size}")
+            host.disk.truncate(name, length)
+        _look(field, host)
+
+
+def lose_file(field: Field) -> None:
+    """Any file is gone, or a folder with all that was in it."""
+    if (found := _damage(field)) is not None:
+        host, name = found
+        while field.chance.random() < 0.2 and "/" in name:
+            name = name.rpartition("/")[0]
+        field.world.trace(f"{name} of {host.place} is gone")
+        host.disk.lose(name)
+        _look(field, host)
+
+
+def _damage(field: Field) -> tuple[ReplicaHost, str] | None:
+    """A replica that is to lose a file, and which; None if none may. Files count alike, so that the small ones get
+    their share.
+    """
+    host = field.any()
+    names = [name for name in host.disk.tree() if name.startswith(CURRENT)]
+    if not names or not field.may_lose_a_disk():
+        return None
+    if field.chance.random() < 0.7:
+        host.crash()
+    return host, field.chance.choice(names)
+
+
+def _look(field: Field, host: ReplicaHost) -> None:
+    """The replica finds out: as it starts, at once; or as it runs, sooner or later, and at the latest now."""
+    if not host.running:
+        field.up(host)
+    else:
+        field.world.after(field.a_while(), partial(_look_again, field, host, host.life))
+
+
+def _look_again(field: Field, host: ReplicaHost, life: int) -> None:
+    if host.life == life:
+        field.down(host)
+
+
+def _flip(field: Field, host: ReplicaHost, name: str, offset: int, bit: int) -> None:
+    field.world.trace(f"a bit flips in {name} of {host.place} at {offset}")
+    host.disk.rot(name, offset, bytes([host.disk.contents(name)[offset] ^ bit]))

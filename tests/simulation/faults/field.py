@@ -10,6 +10,7 @@ from tests.simulation.clients import ClientHost
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Network
 from tests.simulation.world import World
+from tests.storage.interference import Interference
 
 BETWEEN_LOSSES: Duration = 30 * SECOND
 """One disk at a time loses what it held, and the next one only after there was time to rebuild: more is beyond what a
@@ -60,6 +61,17 @@ class Field:
         """It runs again, if it does not."""
         if not host.running:
             host.start()
+
+    def mended(self, host: ReplicaHost, trouble: Interference) -> None:
+        """The disk of this host is well again, unless something else befell it meanwhile."""
+        if host.trouble is trouble:
+            host.trouble = None
+            host.disk.interference = None
+
+    def befall(self, host: ReplicaHost, trouble: Interference) -> None:
+        """From now on that befalls whatever process uses the disk of this host."""
+        host.trouble = trouble
+        host.disk.interference = trouble
 
     def may_lose_a_disk(self) -> bool:
         """Whether there was time to rebuild since the last one was lost; who asks loses one."""

@@ -9,6 +9,7 @@ from chubby.types.time import MILLISECOND, SECOND
 from tests.simulation.faults.field import Field
 from tests.simulation.faults.network import isolate_master
 from tests.simulation.hosts import ReplicaHost
+from tests.storage.interference import CrashAt
 
 
 def crash(field: Field) -> None:
@@ -85,3 +86,38 @@ def crash_client(field: Field) -> None:
     """kill -9; another process takes its place."""
     if clients := field.alive():
         field.chance.choice(clients).crash()
+
+
+def kill(field: Field) -> None:
+    """kill -9 of one replica; the machine goes on, and what was written and not synced is still seen."""
+    host = field.any()
+    if host.running:
+        host.kill()
+        field.world.after(field.a_while(), partial(field.up, host))
+
+
+def pause_majority(field: Field) -> None:
+    """So many stop at one time, for more or less than the leases, that none of the rest can do anything; all at once,
+    now and then.
+    """
+    hosts = field.hosts
+    count = field.chance.randint(len(hosts) // 2 + 1, len(hosts))
+    duration = field.a_while()
+    for host in field.chance.sample(hosts, count):
+        host.pause(round(duration * field.chance.uniform(0.9, 1.1)))
+
+
+def crash_writing(field: Field) -> None:
+    """Power fails before some operation on the disk that is still to come: in the middle of an append, of a snapshot
+    that is written or received, of a segment being prepared, of something being removed.
+    """
+    host = field.any()
+    if host.running:
+        field.befall(host, CrashAt(int(field.chance.expovariate(1.0) * 40)))
+
+
+def crash_starting(field: Field) -> None:
+    """It crashes, and comes back, and crashes again at some step of its start or soon after, a few times."""
+    host, chance = field.any(), field.chance
+    host.coming.extend(CrashAt(chance.randrange(30)) for _ in range(chance.randint(1, 4)))
+    field.down(host)
