@@ -21,7 +21,7 @@ from chubby.config.load import load_cell
 from chubby.daemon.founding import first_incarnation
 from chubby.storage.directory import Condition, DataDirectory
 from chubby.storage.files import OsFiles
-from tests.integration.cells import free_ports
+from tests.cli.configured import configured
 
 LIMIT = 60.0
 
@@ -29,16 +29,7 @@ LIMIT = 60.0
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A cell of three replicas below `tmp_path`."""
-    ports = free_ports(6)
-    replicas = [
-        f'{{id = {number}, peer = "127.0.0.1:{ports[2 * number - 2]}", client = "127.0.0.1:{ports[2 * number - 1]}"}}'
-        for number in (1, 2, 3)
-    ]
-    file = tmp_path / "three.toml"
-    file.write_text(
-        f'[cell]\nname = "three"\nreplicas = [{", ".join(replicas)}]\n[storage]\ndirectory = "{tmp_path}/data"\n'
-    )
-    return file
+    return configured(tmp_path / "three.toml", 3, tmp_path / "data")
 
 
 def typed(*arguments: str) -> Result:
@@ -160,11 +151,7 @@ def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:
 @pytest.fixture
 def single(tmp_path: Path) -> Path:
     """A cell of one replica."""
-    peer, client = free_ports(2)
-    file = tmp_path / "single.toml"
-    file.write_text(
-        f'[cell]\nname = "single"\nreplicas = [{{id = 1, peer = "127.0.0.1:{peer}", client = "127.0.0.1:{client}"}}]\n'
-    )
+    file = configured(tmp_path / "single.toml", 1)
     assert load_cell(file).name == "single"
     return file
 

@@ -15,21 +15,16 @@ import pytest
 
 from fuse_mount import mount_table
 from fuse_mount.users import server_of
+from tests.cli.configured import configured
 from tests.cli.mounts import nothing_left_in
 from tests.cli.test_cell import LIMIT, lines_until
-from tests.integration.cells import alive, free_ports, wait_for
+from tests.integration.cells import alive, wait_for
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A cell of one replica."""
-    peer, client = free_ports(2)
-    file = tmp_path / "single.toml"
-    file.write_text(
-        f'[cell]\nname = "single"\nreplicas = [{{id = 1, peer = "127.0.0.1:{peer}", client = "127.0.0.1:{client}"}}]\n'
-        f'[storage]\ndirectory = "{tmp_path}/data"\n'
-    )
-    return file
+    return configured(tmp_path / "single.toml", 1, tmp_path / "data")
 
 
 @contextmanager
