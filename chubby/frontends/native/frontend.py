@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeAlias, cast
@@ -40,6 +41,12 @@ Describe: TypeAlias = Callable[
 _SPARE_RPCS = 1000
 """RPCs at once beyond the limits of streams: locations, health checks, reflection."""
 
+_UNTIL_TOLD = math.inf
+"""The grace that gRPC's own timer is given. A finite one could run out in the turn of the loop before gRPC hears that
+the server is shut down. The call of `Server.stop` that waits with that timer then cancels the RPCs of a server that the
+other call has destroyed in between, and the process dies of a null pointer.
+"""
+
 
 def everybody(context: Context) -> str:
     """The principal of every caller, until connections prove who is calling."""
@@ -70,6 +77,7 @@ class NativeFrontend:
         # Its stubs miss that an asynchronous generator is called without being awaited.
         self._descriptions = cast(Describe, reflection.aio.ReflectionServicer(services).ServerReflectionInfo)
         self._stopped: ChubbyError | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self._health = Health(CELL_SERVICE)
         self._server: grpc.aio.Server | None = None
 
@@ -111,21 +119,28 @@ class NativeFrontend:
     async def stop(self, grace: float) -> None:
         """Stop: sessions and followers are told NOT_MASTER and go elsewhere, exports have `grace` seconds to finish.
 
-        Nothing is accepted any more from the moment of the call. Returns when no RPC is left; harmless if repeated.
+        Nothing is accepted any more from the moment of the call. Returns when no RPC is left. Harmless if repeated: the
+        first call's grace counts, and each call returns at the end of the one stop there is. Whoever is cancelled while
+        waiting here gives up the waiting, not the stop: it goes on to its end.
         """
-        if self._server is None or self._stopped is not None:
+        if self._server is None:
             return
-        self._stopped = NotMaster("this replica is stopping")
-        for stream in tuple(self._streams):
-            stream.stop(self._stopped)
-        self._queries.stop(self._stopped)
-        self._health.stop()
-        stopping = asyncio.create_task(self._server.stop(grace))
+        if self._stopping is None:
+            self._stopped = NotMaster("this replica is stopping")
+            for stream in tuple(self._streams):
+                stream.stop(self._stopped)
+            self._queries.stop(self._stopped)
+            self._health.stop()
+            self._stopping = asyncio.create_task(self._shut_down(self._server, grace))
+        await asyncio.shield(self._stopping)
+
+    async def _shut_down(self, server: grpc.aio.Server, grace: float) -> None:
+        draining = asyncio.create_task(server.stop(_UNTIL_TOLD))
         if self._handlers.rpcs:
             await asyncio.wait(self._handlers.rpcs, timeout=grace)
         # When all that was asked is answered, connections on which nothing was asked are no reason to wait.
-        await self._server.stop(None)
-        await stopping
+        await server.stop(None)
+        await draining
         if self._handlers.rpcs:
             await asyncio.wait(self._handlers.rpcs)
 

@@ -1,4 +1,4 @@
-"""Start, stop, health, reflection, certificates, and the loop a daemon runs on."""
+"""Start, health, reflection, certificates, and the loop a daemon runs on; for the stop see `test_stop`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import ipaddress
 import socket
-from contextlib import ExitStack, closing
+from contextlib import closing
 
 import grpc
 import grpc.aio
@@ -21,20 +21,19 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest as Request
 from grpc_health.v1.health_pb2 import HealthCheckResponse as Response
 from grpc_reflection.v1alpha import reflection_pb2
 
-from chubby.errors import AvailabilityError, ConfigError, NotMaster
+from chubby.errors import ConfigError
 from chubby.frontends.native import NativeFrontend, NativeSettings
 from chubby.frontends.native.settings import channel_arguments
 from chubby.frontends.native.stream import MOVES, Context, Phase
 from chubby.types.calls import GetStat
-from chubby.types.results import Contents, Done
-from chubby.types.stream import CallFrame, CloseSession, OpenSession, Reply
+from chubby.types.stream import CallFrame, CloseSession, OpenSession
 from chubby.types.time import SECOND
 from chubby.wire import chubby_pb2 as pb
 from chubby.wire.chubby_pb2_grpc import CellStub
 from chubby.wire.codec_status import decode_location
-from tests.frontends.native.conftest import PATIENCE, Service, serving, until
+from tests.frontends.native.conftest import PATIENCE, Service, serving
 from tests.frontends.native.door import LOCATION, FakeDoor
-from tests.frontends.native.test_hostile import STAT, pumped, still_serves
+from tests.frontends.native.test_hostile import still_serves
 
 SERVING = Response.SERVING
 NOT_SERVING = Response.NOT_SERVING
@@ -122,82 +121,6 @@ async def test_an_address_that_is_none_is_an_error() -> None:
         await NativeFrontend(FakeDoor()).start("no.such.address:port")
 
 
-async def test_stop_tells_every_session_and_waits_for_none(service: Service) -> None:
-    """What waits is sent, then NOT_MASTER, which is retryable: the client goes elsewhere at once."""
-    callers = [await service.opened() for _ in range(10)]
-    for stream in service.door.streams.values():
-        stream.deliver([Reply(1, Done(1))])
-    async with asyncio.timeout(PATIENCE):
-        await service.frontend.stop(PATIENCE * 2)
-    for caller in callers:
-        assert await caller.receive() == Reply(1, Done(1))
-        verdict = await caller.verdict()
-        assert isinstance(verdict, NotMaster) and verdict.code.retryable
-    assert sorted(service.door.detached) == list(range(1, 11))
-
-
-async def test_stop_right_after_a_first_word_leaves_nothing_in_limbo() -> None:
-    """Whatever a stop interrupts, a first write included: every RPC ends at once, none at the end of the grace."""
-    for _ in range(20):
-        async with serving() as service:
-            caller, follower = service.caller(), CellStub(service.channel()).Follow(pb.LocateRequest())
-            await caller.send(OpenSession(1))
-            async with asyncio.timeout(PATIENCE):
-                await follower.read()
-                # One that has not arrived when the server stops is refused by gRPC, retryable as well.
-                await until(lambda: len(service.door.streams) == 1)
-                await service.frontend.stop(PATIENCE * 2)
-            # Mostly NotMaster; one whose own write meets the closing socket hears of nothing else, and tries again too.
-            assert isinstance(await caller.verdict(), AvailabilityError)
-
-
-async def test_stop_interrupts_those_who_said_nothing(service: Service) -> None:
-    """A silent stream does not use up the grace period."""
-    caller = service.caller()
-    await until(lambda: service.frontend.statistics().handshakes == 1)
-    async with asyncio.timeout(PATIENCE):
-        await service.frontend.stop(PATIENCE * 2)
-    assert isinstance(await caller.verdict(), NotMaster)
-    assert service.frontend.statistics().handshakes == 0
-
-
-async def test_stop_does_not_wait_for_connections_that_ask_nothing(service: Service) -> None:
-    """Sockets that never spoke, and channels without an RPC, do not use up the grace period."""
-    await service.opened()
-    await service.channel().channel_ready()
-    with ExitStack() as sockets:
-        for _ in range(20):
-            sockets.enter_context(closing(socket.create_connection(("127.0.0.1", service.port))))
-        async with asyncio.timeout(PATIENCE):
-            await service.frontend.stop(PATIENCE * 2)
-
-
-async def test_stop_ends_those_who_do_not_read() -> None:
-    """They have the grace period, no more."""
-    async with serving(settings=NativeSettings(outbox_bytes=1 << 30, farewell=60 * SECOND)) as service:
-        await service.opened()
-        service.door.streams[1].deliver([Reply(number, Contents(bytes(300_000), STAT)) for number in range(100)])
-        async with asyncio.timeout(PATIENCE):
-            await service.frontend.stop(0.1)
-        assert service.door.detached == [1]
-        assert service.frontend.statistics().streams == 0
-
-
-async def test_stop_lets_an_export_finish(service: Service) -> None:
-    """Within the grace period."""
-    service.door.slices = [bytes(1000)] * 50
-    call = CellStub(service.channel()).Export(pb.ExportRequest())
-    async with asyncio.timeout(PATIENCE):
-        assert isinstance(await call.read(), pb.Chunk)
-        stopping = asyncio.create_task(service.frontend.stop(PATIENCE))
-        received = 1
-        while isinstance(await call.read(), pb.Chunk):
-            received += 1
-        assert await call.code() is grpc.StatusCode.OK
-        await stopping
-    assert received == 50
-
-
 def watching(service: Service, name: str) -> grpc.aio.UnaryStreamCall[Request, Response]:
     """A watch of the health of `name`."""
     watch: grpc.aio.UnaryStreamMultiCallable[Request, Response] = service.channel().unary_stream(
@@ -236,33 +159,6 @@ async def test_watchers_hear_of_a_stop_and_are_let_go(service: Service) -> None:
     assert await told(watch) == NOT_SERVING
     assert await told(watch) is None
     service.frontend.set_serving(True)
-
-
-async def test_stop_ends_those_who_were_cut(service: Service) -> None:
-    """A stream that was cut and whose client still reads nothing is gone after the grace period, too."""
-    await service.opened()
-    await pumped(service, 1)
-    async with asyncio.timeout(PATIENCE):
-        await service.frontend.stop(0.1)
-    assert (service.door.cut, service.door.detached) == ([1], [])
-    assert service.frontend.statistics().streams == 0
-
-
-async def test_stop_may_be_repeated_and_may_come_too_early(service: Service) -> None:
-    """Whoever cleans up need not know how far things had come."""
-    await NativeFrontend(FakeDoor()).stop(1.0)
-    await service.opened()
-    await service.frontend.stop(1.0)
-    await service.frontend.stop(1.0)
-    assert service.door.detached == [1]
-
-
-async def test_nobody_is_served_after_a_stop(service: Service) -> None:
-    """The port is free again."""
-    await service.frontend.stop(1.0)
-    with closing(socket.socket()) as successor:
-        successor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        successor.bind(("127.0.0.1", service.port))
 
 
 def certificate() -> tuple[bytes, bytes]:
