@@ -76,7 +76,8 @@ class ReplicaHost:
         """Counts the lives of the process; 0 before the first."""
         self._directory: DataDirectory | None = None
         self._work: DiskWork | None = None
-        self._connections: dict[int, Connection] = {}
+        self.connections: dict[int, Connection] = {}
+        """By the number of the stream."""
         self._next_stream = 0
         self._timer: Timer | None = None
         self._timer_due: Instant = 0
@@ -225,7 +226,7 @@ class ReplicaHost:
         told, self.on_drop = self.on_drop, []
         for each in told:
             each()
-        connections, self._connections = self._connections, {}
+        connections, self.connections = self.connections, {}
         for connection in connections.values():
             connection.end()
         if self._directory is not None:
@@ -265,12 +266,12 @@ class ReplicaHost:
             return None
         self._next_stream += 1
         stream = self._next_stream
-        self._connections[stream] = connection
+        self.connections[stream] = connection
         self.when_awake(partial(self._attach, stream))
         return stream
 
     def _attach(self, stream: int) -> None:
-        if self.replica is not None and stream in self._connections:
+        if self.replica is not None and stream in self.connections:
             self.replica.attach(stream, "anyone", self.clock.now())
             self.pump()
 
@@ -278,8 +279,8 @@ class ReplicaHost:
         """A client's frames are here."""
 
         def handle() -> None:
-            if self.replica is not None and stream in self._connections:
-                for frame in frames:
+            if self.replica is not None and stream in self.connections:
+                for frame in self.connections[stream].arriving(frames):
                     self.replica.receive_frame(stream, frame, self.clock.now())
                 self.pump()
 
@@ -289,7 +290,7 @@ class ReplicaHost:
         """A client's connection is gone."""
 
         def handle() -> None:
-            if self._connections.pop(stream, None) is not None and self.replica is not None:
+            if self.connections.pop(stream, None) is not None and self.replica is not None:
                 self.replica.detach(stream, self.clock.now())
                 self.pump()
 
@@ -337,11 +338,11 @@ class ReplicaHost:
         assert self._work is not None, "a replica that runs has its disk"
         self.send(step.messages)
         for delivery in step.deliveries:
-            connection = self._connections.get(delivery.stream)
+            connection = self.connections.get(delivery.stream)
             if connection is not None:
                 connection.deliver(delivery.frames)
         for stream in step.ends:
-            connection = self._connections.pop(stream, None)
+            connection = self.connections.pop(stream, None)
             if connection is not None:
                 connection.end()
         if step.number:
