@@ -48,15 +48,37 @@ class Vanish(msgspec.Struct, frozen=True, gc=False):
     """An ephemeral node goes by itself. Nobody is told when."""
 
 
-NodeCall = Look | Create | Write | Delete | Vanish
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """Set the one attribute of an instance: answered with MARKED or GONE."""
+
+    instance: int
+    mark: bytes
+
+
+class Restrict(msgspec.Struct, frozen=True, gc=False):
+    """Replace the ACL names of an instance; with `expected`, only those of that generation. Answered with `Restricted`,
+    MISMATCH or GONE.
+    """
+
+    instance: int
+    names: str
+    expected: int | None = None
+
+
+NodeCall = Look | Create | Write | Delete | Vanish | Mark | Restrict
 
 
 class View(msgspec.Struct, frozen=True, gc=False):
-    """A node that is there. `instance` or `contents` None: they were not looked at."""
+    """A node that is there. What is None was not looked at.
+
+    `acl` are the names of its ACLs and their generation, but for names that no `Restrict` of the history set.
+    """
 
     instance: int | None
     generation: int
     contents: bytes | None = None
+    mark: bytes | None = None
+    acl: tuple[str, int] | None = None
 
 
 class Made(msgspec.Struct, frozen=True, gc=False):
@@ -71,6 +93,12 @@ class Wrote(msgspec.Struct, frozen=True, gc=False):
     generation: int
 
 
+class Restricted(msgspec.Struct, frozen=True, gc=False):
+    """The ACL names are those, as of this generation."""
+
+    generation: int
+
+
 class Said(enum.Enum):
     """Answers without a number."""
 
@@ -79,12 +107,17 @@ class Said(enum.Enum):
     MISMATCH = "mismatch"
     GONE = "gone"
     DELETED = "deleted"
+    MARKED = "marked"
 
     def __repr__(self) -> str:
         return self.value
 
 
-NodeResult = View | Made | Wrote | Said
+NodeResult = View | Made | Wrote | Restricted | Said
+
+
+BORN = ("", 1)
+"""The ACL of a new node: names that were inherited, in their first generation."""
 
 
 class NodeState(NamedTuple):
@@ -97,6 +130,8 @@ class NodeState(NamedTuple):
     contents: bytes = b""
     ephemeral: bool = False
     exact: bool = True
+    mark: bytes = b""
+    acl: tuple[str, int] = BORN
 
 
 class NodeModel:
@@ -117,12 +152,16 @@ class NodeModel:
                 return _create(state, call, result)
             case Delete():
                 return _delete(state, call, result)
+            case Mark():
+                return _mark(state, call, result)
+            case Restrict():
+                return _restrict(state, call, result)
             case Vanish():
                 return _without(state) if state.generation and state.ephemeral else None
 
     def observes(self, call: NodeCall, result: NodeResult) -> bool:
         """See `Model`."""
-        return not isinstance(result, Made | Wrote) and result is not Said.DELETED
+        return not isinstance(result, Made | Wrote | Restricted) and result not in (Said.DELETED, Said.MARKED)
 
     def show(self, state: NodeState) -> str:
         """See `Model`."""
@@ -130,7 +169,8 @@ class NodeModel:
         if state.generation == 0:
             return f"no node, the last was instance {above}{state.instance}"
         kind = "ephemeral, " if state.ephemeral else ""
-        return f"{kind}instance {above}{state.instance}, generation {state.generation}, {state.contents!r}"
+        extra = (f", mark {state.mark!r}" if state.mark else "") + (f", acl {state.acl}" if state.acl != BORN else "")
+        return f"{kind}instance {above}{state.instance}, generation {state.generation}, {state.contents!r}{extra}"
 
 
 def _known_as(state: NodeState, instance: int | None) -> NodeState | None:
@@ -155,7 +195,29 @@ def _look(state: NodeState, result: NodeResult) -> NodeState | None:
         return None
     if result.generation != state.generation or result.contents not in (None, state.contents):
         return None
+    if result.mark not in (None, state.mark) or (result.acl is not None and result.acl != state.acl):
+        return None
     return _known_as(state, result.instance)
+
+
+def _mark(state: NodeState, call: Mark, result: NodeResult | Unknown) -> NodeState | None:
+    if result is Said.MARKED or result is UNKNOWN:
+        here = _known_as(state, call.instance)
+        return None if here is None else here._replace(mark=call.mark)
+    return state if result is Said.GONE and not _certainly(state, call.instance) else None
+
+
+def _restrict(state: NodeState, call: Restrict, result: NodeResult | Unknown) -> NodeState | None:
+    here = _known_as(state, call.instance)
+    fits = here is not None and call.expected in (None, here.acl[1])
+    if isinstance(result, Restricted) or result is UNKNOWN:
+        if here is None or not fits:
+            return None
+        after = here._replace(acl=(call.names, here.acl[1] + 1))
+        return after if result is UNKNOWN or result.generation == after.acl[1] else None
+    if result is Said.MISMATCH:
+        return None if fits else here
+    return state if result is Said.GONE and not _certainly(state, call.instance) else None
 
 
 def _create(state: NodeState, call: Create, result: NodeResult | Unknown) -> NodeState | None:

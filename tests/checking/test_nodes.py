@@ -6,14 +6,18 @@ import pytest
 
 from tests.checking.history import UNKNOWN, History
 from tests.checking.nodes import (
+    BORN,
     Create,
     Delete,
     Look,
     Made,
+    Mark,
     NodeCall,
     NodeModel,
     NodeResult,
     NodeState,
+    Restrict,
+    Restricted,
     Said,
     Vanish,
     View,
@@ -79,6 +83,43 @@ def test_what_a_node_never_says(what: str, call: NodeCall, result: NodeResult) -
     """After it was made and written to once, both answered."""
     before = MADE, ("c1", 2, 3, Write(7, b"b"), Wrote(2))
     assert not good(*before, ("c2", 4, 5, call, result)), what
+
+
+MARKED: Line[NodeCall, NodeResult] = ("c1", 2, 3, Mark(7, b"m"), Said.MARKED)
+CLOSED: Line[NodeCall, NodeResult] = ("c1", 4, 5, Restrict(7, "nobody", expected=1), Restricted(2))
+
+
+@pytest.mark.parametrize(
+    ("what", "call", "result", "right"),
+    [
+        ("both as they are", LOOK, View(7, 1, b"a", b"m", ("nobody", 2)), True),
+        ("nothing of it is looked at", LOOK, View(7, 1), True),
+        ("the mark as it was", LOOK, View(7, 1, None, b""), False),
+        ("the names as they were", LOOK, View(7, 1, None, None, BORN), False),
+        ("other names of that generation", LOOK, View(7, 1, None, None, ("anyone", 2)), False),
+        ("a generation that was skipped", Restrict(7, "x"), Restricted(4), False),
+        ("the next generation", Restrict(7, "x"), Restricted(3), True),
+        ("a condition that does not hold", Restrict(7, "x", expected=1), Restricted(3), False),
+        ("a condition that holds", Restrict(7, "x", expected=2), Said.MISMATCH, False),
+        ("a condition that does not hold, and is told", Restrict(7, "x", expected=1), Said.MISMATCH, True),
+        ("another instance", Restrict(8, "x"), Said.GONE, True),
+        ("this instance", Restrict(7, "x"), Said.GONE, False),
+        ("a mark on another instance", Mark(8, b""), Said.GONE, True),
+        ("a mark on this one", Mark(7, b""), Said.GONE, False),
+    ],
+)
+def test_metadata_is_as_true_as_contents(what: str, call: NodeCall, result: NodeResult, right: bool) -> None:
+    """DESIGN §5 Invalidate first: cacheable data is content, stat, absence and child lists."""
+    assert good(MADE, MARKED, CLOSED, ("c2", 6, 7, call, result)) is right, what
+
+
+def test_metadata_goes_with_its_instance() -> None:
+    """Whoever makes the node again begins with none; what was not answered may have happened."""
+    again = (MADE, MARKED, CLOSED, ("c1", 6, 7, Delete(7), Said.DELETED), ("c1", 8, 9, Create(b""), Made(8)))
+    for mark, acl, right in ((b"", BORN, True), (b"m", BORN, False), (b"", ("nobody", 2), False)):
+        assert good(*again, ("c2", 10, 11, LOOK, View(8, 1, b"", mark, acl))) is right
+    for mark in (b"", b"m"):
+        assert good(MADE, lost("c1", 2, Mark(7, b"m")), ("c2", 6, 7, LOOK, View(7, 1, None, mark)))
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,16 @@ from tests.checking.locks import (
     Validate,
 )
 from tests.checking.nodes import (
+    BORN,
     Create,
     Delete,
     Look,
     Made,
+    Mark,
     NodeCall,
     NodeResult,
+    Restrict,
+    Restricted,
     Said,
     Vanish,
     View,
@@ -94,6 +98,8 @@ class Node:
         self.latest = 10
         self.generation = 0
         self.contents = b""
+        self.mark = b""
+        self.acl = BORN
         self.revision = self.modified = 100
         self.count = 0
 
@@ -108,6 +114,7 @@ class Node:
                     return self._seen() if may_exist else Effect(Said.EXISTS)
                 self.latest += self.chance.randrange(1, 4)
                 self.instance, self.generation, self.contents = self.latest, 1, contents
+                self.mark, self.acl = b"", BORN
                 return Effect(Made(self.instance), made=self._next_revision())
             case Write(instance, contents, expected):
                 if instance != self.instance:
@@ -121,12 +128,27 @@ class Node:
                     return Effect(Said.GONE)
                 self.instance, self.contents = 0, b""
                 return Effect(Said.DELETED, made=self._next_revision())
+            case Mark() | Restrict():
+                return self._described(call)
             case Vanish():
                 raise AssertionError("no client asks for that")
 
+    def _described(self, call: Mark | Restrict) -> Effect[NodeResult]:
+        if call.instance != self.instance:
+            return Effect(Said.GONE)
+        if isinstance(call, Mark):
+            self.mark = call.mark
+            return Effect(Said.MARKED, made=self._next_revision())
+        if call.expected not in (None, self.acl[1]):
+            return Effect(Said.MISMATCH)
+        self.acl = (call.names, self.acl[1] + 1)
+        return Effect(Restricted(self.acl[1]), made=self._next_revision())
+
     def _seen(self) -> Effect[NodeResult]:
-        contents = self.contents if self.chance.random() < 0.7 else None
-        return Effect(View(self.instance, self.generation, contents), saw=self.modified)
+        read, stat = self.chance.random() < 0.7, self.chance.random() < 0.7
+        contents = self.contents if read else None
+        mark, acl = (self.mark, self.acl) if stat else (None, None)
+        return Effect(View(self.instance, self.generation, contents, mark, acl), saw=self.modified)
 
     def _next_revision(self) -> int:
         self.revision += self.chance.randrange(1, 4)
@@ -145,6 +167,11 @@ class Node:
             return Create(contents, may_exist=chance.random() < 0.5)
         if draw < 0.65:
             return Delete(instance)
+        if draw < 0.72:
+            return Mark(instance, contents)
+        if draw < 0.78:
+            known = None if chance.random() < 0.5 else max(self.acl[1] - chance.randrange(2), 1)
+            return Restrict(instance, f"list {self.count}", known)
         expected = None if chance.random() < 0.5 else max(self.generation - chance.randrange(2), 1)
         return Write(instance, contents, expected)
 

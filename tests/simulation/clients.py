@@ -44,12 +44,15 @@ class ClientHost:
         self.on_crash: list[Callable[[], None]] = []
         self.on_call: Callable[[Call, Callable[[Answer], None]], Callable[[Answer], None]] = lambda call, done: done
         """Told of each call before it is made; gets the answer in place of its caller, and passes it on."""
+        self.on_answer: list[Callable[[CallNumber, Call, Answer], None]] = []
+        """Told of each answer before its caller is; the number is 0 if it came from the cache."""
         self._network = network
         self.hosts = hosts
         self.tally: Counter[str] = Counter()
         """How many calls were answered, by kind of answer; those from the cache also as `cached`."""
-        self._waiting: dict[CallNumber, Callable[[Answer], None]] = {}
-        self._outgoing: list[ClientFrame] = []
+        self._waiting: dict[CallNumber, tuple[Call, Callable[[Answer], None]]] = {}
+        self.last_number: CallNumber = 0
+        """Of the last call that was begun and not answered at once."""
         self._host: ReplicaHost | None = None
         self._stream_there: int | None = None
         self._stream_here = 0
@@ -57,6 +60,11 @@ class ClientHost:
         self._next_handle = 0
         self._backlog: list[Callable[[], None]] = []
         self.core = SessionCore(self.chance.getrandbits(62) + 1, self.chance.random, caching=caching)
+
+    @property
+    def network(self) -> Network:
+        """What connects this machine with the replicas."""
+        return self._network
 
     def start(self) -> None:
         """Open the session."""
@@ -75,13 +83,19 @@ class ClientHost:
         answer = self.core.cached(call, now)
         if answer is not None:
             self.tally["cached"] += 1
-            self.tally[type(answer).__name__] += 1
-            done(answer)
+            self._answer(0, call, answer, done)
             return None
         number = self.core.begin(call, now, now + patience if patience is not None else NEVER)
-        self._waiting[number] = done
+        self._waiting[number] = call, done
+        self.last_number = number
         self._drain()
         return number
+
+    def _answer(self, number: CallNumber, call: Call, answer: Answer, done: Callable[[Answer], None]) -> None:
+        self.tally[type(answer).__name__] += 1
+        for each in self.on_answer:
+            each(number, call, answer)
+        done(answer)
 
     def crash(self) -> None:
         """kill -9: the process is gone, its connections are reset."""
@@ -127,8 +141,8 @@ class ClientHost:
                         if stream == self._stream_here:
                             self._leave()
                     case Complete(number, answer):
-                        self.tally[type(answer).__name__] += 1
-                        self._waiting.pop(number)(answer)
+                        call, done = self._waiting.pop(number)
+                        self._answer(number, call, answer, done)
                     case Deliver(event):
                         self.events.append(event)
                     case StateChanged(state, _):
@@ -182,7 +196,7 @@ class ClientHost:
         """Keep an idle watch on one other replica, which tells of a new epoch at once (DESIGN §6)."""
         others = [host for host in self.hosts.values() if host is not master and host.running]
         for host in self.hosts.values():
-            host.followers = [each for each in host.followers if each[0] != self.place]
+            host.followers = [each for each in host.followers if each[1] != self._heard]
         if others:
             self.chance.choice(others).followers.append((self.place, self._heard))
 

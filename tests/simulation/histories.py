@@ -22,7 +22,7 @@ from chubby.errors import ErrorCode, Failure
 from chubby.types import calls
 from chubby.types.calls import Call, CreateMode
 from chubby.types.identity import HandleNumber
-from chubby.types.nodes import LockMode, Stat
+from chubby.types.nodes import AclNames, LockMode, Stat
 from chubby.types.results import Answer, Contents, Done, Listing, LockGranted, Opened, StatResult, Transacted
 from chubby.types.time import Instant
 from chubby.types.transaction import GenerationIs
@@ -30,7 +30,7 @@ from chubby.types.transaction import Write as WriteNode
 from tests.checking import linearizability, locks, nodes, revisions
 from tests.checking.history import History, HistoryBuilder, Keys, Operation
 from tests.checking.locks import Granted, Hold, LockCall, LockModel, LockResult, LockSaid
-from tests.checking.nodes import Look, Made, NodeCall, NodeModel, NodeResult, Said, View, Wrote
+from tests.checking.nodes import Look, Made, NodeCall, NodeModel, NodeResult, Restricted, Said, View, Wrote
 from tests.checking.transactions import At, Failed, GroupModel, Guard, Results, Transaction, as_group
 from tests.checking.verdict import Judgement
 from tests.simulation.clients import ClientHost
@@ -47,6 +47,8 @@ OPEN_OUTCOMES = frozenset(
 """After these a call may have taken effect; after all others it certainly did not."""
 LISTED = 16
 """Of so many nodes, those that were used last, a listing counts as a look."""
+MARK = "mark"
+"""The only attribute that simulated clients set."""
 HOLDS = {LockMode.EXCLUSIVE: Hold.EXCLUSIVE, LockMode.SHARED: Hold.SHARED}
 
 
@@ -182,6 +184,8 @@ class Witness:
                 return partial(self._read, self._handles[handle][0], at)
             case calls.SetContents(handle) if handle in self._handles:
                 return self._write(call, at)
+            case calls.SetAttributes() | calls.SetAcl() if call.handle in self._handles:
+                return self._describe(call, at)
             case calls.Delete(handle) if handle in self._handles:
                 return self._delete(handle, at)
             case calls.Acquire() | calls.CancelAcquire() | calls.Release() if call.handle in self._handles:
@@ -254,6 +258,28 @@ class Witness:
                 self._refused(number, answer, {ErrorCode.GENERATION_MISMATCH: Said.MISMATCH})
 
         return written
+
+    def _describe(self, call: calls.SetAttributes | calls.SetAcl, at: Instant) -> Callable[[Answer], None]:
+        """Metadata is changed."""
+        chronicle = self._chronicle
+        path, instance = self._handles[call.handle]
+        change: NodeCall
+        if isinstance(call, calls.SetAcl):
+            change = nodes.Restrict(instance, names_of(call.acl), call.generation)
+        else:
+            assert set(call.attributes) == {MARK}, "no simulated client sets another attribute"
+            change = nodes.Mark(instance, call.attributes[MARK])
+        number = chronicle.begin(self._client.place, path, change, at)
+
+        def described(answer: Answer) -> None:
+            if isinstance(answer, StatResult):
+                is_acl = isinstance(call, calls.SetAcl)
+                result: NodeResult = Restricted(answer.stat.acl_generation) if is_acl else Said.MARKED
+                chronicle.nodes.answer(number, result, chronicle.instant(), made=answer.revision)
+            else:
+                self._refused(number, answer, {ErrorCode.GENERATION_MISMATCH: Said.MISMATCH})
+
+        return described
 
     def _delete(self, handle: HandleNumber, at: Instant) -> Callable[[Answer], None]:
         chronicle = self._chronicle
@@ -364,7 +390,13 @@ def transaction_of(call: calls.Transact) -> NodeTransaction:
 
 def view(stat: Stat, contents: bytes | None) -> View:
     """A node as its metadata, and its contents if they were read, show it."""
-    return View(stat.instance, stat.content_generation, contents)
+    acl = ("" if stat.acl_generation == 1 else names_of(stat.acl), stat.acl_generation)
+    return View(stat.instance, stat.content_generation, contents, stat.attributes.get(MARK, b""), acl)
+
+
+def names_of(acl: AclNames) -> str:
+    """Three names of ACLs in one."""
+    return f"{acl.read} {acl.write} {acl.change}"
 
 
 def leaves_open(answer: Answer) -> bool:

@@ -5,6 +5,7 @@ does wherever somebody sees to it that a service runs.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from chubby.client.state import SessionState
 from chubby.config.cell import CellConfig
@@ -27,6 +28,8 @@ class Population:
         """All that ever were, in order of their numbers."""
         self.workloads: list[Workload] = []
         self.chronicle = Chronicle(world)
+        self.on_arrival: list[Callable[[ClientHost], None]] = []
+        """Told of each new client before it does anything."""
         self._network = network
         self._drift = config.timing.clock_drift
         self._hosts = {each.client: host for each, host in zip(config.replicas, hosts, strict=True)}
@@ -42,6 +45,8 @@ class Population:
         client = ClientHost(self.world, self._network, self._hosts, len(self.clients) + 1, self._drift, caching=caches)
         self.clients.append(client)
         self.chronicle.follow(client)
+        for each in self.on_arrival:
+            each(client)
 
         def ended() -> None:
             if tempo is not None and not self._settled:

@@ -7,6 +7,7 @@ from collections import Counter
 import msgspec
 
 from chubby.types.time import SECOND, Duration
+from tests.simulation.audit import SETTLING, Audit, Found
 from tests.simulation.configuration import CELL, configuration
 from tests.simulation.faults import Faults
 from tests.simulation.faults.field import Field
@@ -17,7 +18,7 @@ from tests.simulation.plan import Plan, draw
 from tests.simulation.population import Population
 from tests.simulation.recovery import Probe
 from tests.simulation.violation import Violation
-from tests.simulation.workloads import WORKLOADS
+from tests.simulation.workloads import WORKLOADS, Recovering
 from tests.simulation.world import START, World
 
 RECOVERY: Duration = 90 * SECOND
@@ -34,6 +35,8 @@ class Verdict(msgspec.Struct, frozen=True):
     faults: Counter[str]
     """How often each fault struck."""
     trace_hash: str
+    found: Found = Found()
+    """How much there was to judge."""
 
     @property
     def operations(self) -> int:
@@ -59,6 +62,8 @@ class Scenario:
         self.population = Population(self.world, self.network, config, self.hosts)
         self.workloads = {name: WORKLOADS[name](self.world) for name in plan.workloads}
         self.population.workloads.extend(self.workloads.values())
+        self.audit = Audit(self.world, self.log, config)
+        self.population.on_arrival.append(self.audit.follow)
         field = Field(self.world, self.network, self.hosts, self.population.clients, self.world.stream("faults"))
         self.faults = Faults(field, plan.faults, plan.interval)
 
@@ -81,8 +86,11 @@ class Scenario:
         world.trace("calm")
         self.faults.stop()
         self._recover()
+        world.run(world.now + SETTLING)
+        found = self.audit.check(self.hosts, self.population.living(), self.workloads.values())
         self.population.chronicle.check()
-        return Verdict(self.plan, world.now - START, self.population.tally(), self.faults.struck, world.trace_hash)
+        struck, tally = self.faults.struck, self.population.tally()
+        return Verdict(self.plan, world.now - START, tally, struck, world.trace_hash, found)
 
     def _observe(self, host: ReplicaHost) -> None:
         self.log.observe(host)
@@ -97,13 +105,20 @@ class Scenario:
         population.settle()
         population.add(caching=0.0, tempo=None)
         probes = [Probe(world, client) for client in population.living()]
+        recovering = [each for each in self.workloads.values() if isinstance(each, Recovering)]
+        for workload in recovering:
+            workload.calm()
         while world.now < calm + RECOVERY:
             world.run(world.now + SECOND)
-            if all(probe.served for probe in probes) and self._all_equal():
+            remains = self.audit.remains(self.hosts, population.living())
+            unserved = "; ".join(filter(None, (each.waiting() for each in recovering)))
+            if all(probe.served for probe in probes) and self._all_equal() and not remains and not unserved:
+                for workload in recovering:
+                    workload.check()
                 return
         waiting = " ".join(probe.client.place for probe in probes if not probe.served)
         raise Violation(
-            f"no recovery: {waiting or 'nobody'} not served, "
+            f"no recovery: {waiting or 'nobody'} not served, {remains or 'nothing'} left of the dead, {unserved} "
             + ", ".join(f"{host.place} {_standing(host)}" for host in self.hosts)
         )
 

@@ -19,10 +19,12 @@ from chubby.types.calls import (
     Open,
     ReadDir,
     Release,
+    SetAcl,
+    SetAttributes,
     SetContents,
     Transact,
 )
-from chubby.types.nodes import DirEntry, LockMode
+from chubby.types.nodes import AclNames, DirEntry, LockMode
 from chubby.types.results import Answer, Contents, Done, Listing, LockGranted, Opened, StatResult, Transacted
 from chubby.types.time import SECOND
 from chubby.types.transaction import GenerationIs, OperationResult, TransactionResult
@@ -30,7 +32,7 @@ from chubby.types.transaction import Write as WriteNode
 from tests.checking import linearizability, locks, nodes
 from tests.checking.history import UNKNOWN
 from tests.checking.locks import Granted, Hold, LockSaid
-from tests.checking.nodes import Look, Made, Said, View, Wrote
+from tests.checking.nodes import BORN, Look, Made, Said, View, Wrote
 from tests.checking.transactions import At, Failed, Guard, Results
 from tests.checking.verdict import Judgement, Verdict
 from tests.simulation.fake_clients import Stage, opened, refused, stat
@@ -39,6 +41,10 @@ from tests.simulation.plan import draw
 from tests.simulation.scenario import Scenario
 from tests.simulation.violation import Violation
 from tests.simulation.workloads import WORKLOADS
+
+ACL = AclNames("a", "b", "c")
+SEEN = View(7, 1, None, b"", BORN)
+"""The metadata of a new node, instance 7."""
 
 
 def test_answers_reach_who_asked() -> None:
@@ -54,17 +60,21 @@ def test_answers_reach_who_asked() -> None:
 @pytest.mark.parametrize(
     ("call", "answer", "seen"),
     [
-        (GetStat(1), StatResult(stat()), (Look(), View(7, 1))),
-        (GetContentsAndStat(1), Contents(b"x", stat(generation=2)), (Look(), View(7, 2, b"x"))),
-        (Open(2, "/a"), opened("/a"), (Look(), View(7, 1))),
+        (GetStat(1), StatResult(stat()), (Look(), SEEN)),
+        (GetContentsAndStat(1), Contents(b"x", stat(generation=2)), (Look(), View(7, 2, b"x", b"", BORN))),
+        (Open(2, "/a"), opened("/a"), (Look(), SEEN)),
         (Open(2, "/a"), refused(ErrorCode.NO_NODE), (Look(), Said.ABSENT)),
         (Open(2, "/b", create=CreateMode.MAY), opened("/b", True), (nodes.Create(may_exist=True), Made(7))),
-        (Open(2, "/b", create=CreateMode.MAY), opened("/b"), (nodes.Create(may_exist=True), View(7, 1))),
+        (Open(2, "/b", create=CreateMode.MAY), opened("/b"), (nodes.Create(may_exist=True), SEEN)),
         (Open(2, "/b", create=CreateMode.MUST), refused(ErrorCode.NODE_EXISTS), (nodes.Create(), Said.EXISTS)),
         (Open(2, "/b", create=CreateMode.MUST), refused(ErrorCode.OUTCOME_UNKNOWN), (nodes.Create(), UNKNOWN)),
         (SetContents(1, b"x"), StatResult(stat(generation=2), 101), (nodes.Write(7, b"x"), Wrote(2))),
         (SetContents(1, b"", 1), refused(ErrorCode.GENERATION_MISMATCH), (nodes.Write(7, b"", 1), Said.MISMATCH)),
         (SetContents(1, b""), refused(ErrorCode.SESSION_EXPIRED), (nodes.Write(7, b""), UNKNOWN)),
+        (SetAttributes(1, {"mark": b"m"}), StatResult(stat(), 101), (nodes.Mark(7, b"m"), Said.MARKED)),
+        (SetAttributes(1, {"mark": b"m"}), refused(ErrorCode.OUTCOME_UNKNOWN), (nodes.Mark(7, b"m"), UNKNOWN)),
+        (SetAcl(1, ACL), StatResult(stat(), 101), (nodes.Restrict(7, "a b c"), nodes.Restricted(1))),
+        (SetAcl(1, ACL, 4), refused(ErrorCode.GENERATION_MISMATCH), (nodes.Restrict(7, "a b c", 4), Said.MISMATCH)),
         (Delete(1), Done(102), (nodes.Delete(7), Said.DELETED)),
         (Delete(1), refused(ErrorCode.OUTCOME_UNKNOWN), (nodes.Delete(7), UNKNOWN)),
     ],
@@ -138,7 +148,7 @@ def test_a_listing_tells_of_every_node() -> None:
     stage.one.call(ReadDir(4, after="a"), Listing((), more=False))
     assert len(stage.seen()) == before
     stage.one.call(ReadDir(4), Listing((DirEntry("a", stat()),), more=False))
-    assert stage.seen()[before:] == [(Look(), View(7, 1)), (Look(), Said.ABSENT)]
+    assert stage.seen()[before:] == [(Look(), SEEN), (Look(), Said.ABSENT)]
     with pytest.raises(Violation, match="/b is not linearizable"):
         stage.chronicle.check()
 

@@ -39,7 +39,7 @@ def transact(world: World, session: int, transaction: Transaction) -> Reply:
         if failed is None and not holds(world, guard):
             failed = index
     branch = transaction.then if failed is None else transaction.otherwise
-    before = copy.deepcopy((world.nodes, world.instance, world.told, world.orphaned))
+    before = copy_of(world.nodes), world.instance, list(world.told), list(world.orphaned)
     world.fresh, world.last_made = [], None
     results = []
     for index, operation in enumerate(branch):
@@ -55,6 +55,17 @@ def transact(world: World, session: int, transaction: Transaction) -> Reply:
     world.fresh = []
     revision = world.revision + 1 if world.told else world.revision
     return Transacted(TransactionResult(failed is None, revision, tuple(results), failed))
+
+
+def copy_of(nodes: dict[str, TwinNode]) -> dict[str, TwinNode]:
+    """All nodes, and every list and dict in them, once more."""
+    copied = {path: copy.copy(node) for path, node in nodes.items()}
+    for node in copied.values():
+        node.attributes = dict(node.attributes)
+        node.opens = list(node.opens)
+        node.holders = list(node.holders)
+        node.waiters = list(node.waiters)
+    return copied
 
 
 def holds(world: World, guard: Guard) -> bool:

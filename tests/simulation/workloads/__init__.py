@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from tests.simulation.clients import ClientHost
 from tests.simulation.tempo import Tempo
 from tests.simulation.workloads.jugglers import Jugglers
 from tests.simulation.workloads.locks import Locks
 from tests.simulation.workloads.presence import Presence
+from tests.simulation.workloads.recipes import Recipes
 from tests.simulation.workloads.registers import Registers
 from tests.simulation.workloads.sprouts import Sprouts
+from tests.simulation.workloads.watchers import Watchers
 from tests.simulation.world import World
 
 
@@ -28,7 +30,32 @@ class Workload(Protocol):
         """This client takes part, at this pace, until its process or its session ends."""
 
 
+@runtime_checkable
+class Recovering(Protocol):
+    """A workload that has to serve everybody again after the faults, and to end."""
+
+    def calm(self) -> None:
+        """The faults are over."""
+
+    def waiting(self) -> str:
+        """What is still to come, in words; empty: nothing."""
+
+    def check(self) -> None:
+        """Judge what can be judged in the end only. Raises Violation."""
+
+
 WORKLOADS: Final[Mapping[str, Callable[[World], Workload]]] = MappingProxyType(
-    {"registers": Registers, "locks": Locks, "presence": Presence, "sprouts": Sprouts, "jugglers": Jugglers}
+    {
+        "registers": Registers,
+        "locks": Locks,
+        "presence": Presence,
+        "sprouts": Sprouts,
+        "jugglers": Jugglers,
+        "watchers": Watchers,
+        "recipes": Recipes,
+    }
 )
 """By name, in the order in which a plan tells them."""
+
+SELDOM: Final[Mapping[str, float]] = MappingProxyType({"recipes": 0.2})
+"""Workloads that cost more than others, with the part of all seeds that have them; drawn apart from the rest."""

@@ -1,0 +1,19 @@
+"""What must hold of a whole run, judged when it is over: of the log that was chosen, and of what clients were told.
+
+The log of a run is all the truth there is. `story` reads it back: every chosen command, in order, with what it brought
+about, applied by the machine and by its naive twin side by side. The other checkers read that story and compare it
+with a rule, or with what clients were told:
+
+| module         | what must hold                                                                              |
+|----------------|---------------------------------------------------------------------------------------------|
+| `story`        | the machine does what its twin does; every replica ends in that state, byte by byte         |
+| `once`         | a request takes effect once, however often it was sent; nothing is granted to a dead session |
+| `queues`       | a lock goes to whoever waited longest                                                       |
+| `delays`       | a lock-delay lasts as long as promised, in full after a fail-over                           |
+| `acknowledged` | what a client was told stands in the log, and says the same                                 |
+| `suffix`       | a session that was told of its end does nothing more, and whatever it asks says so          |
+| `events`       | watchers are told of every change, in order, once                                           |
+| `departures`   | who is gone leaves nothing behind                                                           |
+
+Each is a module with its own tests, on good and on broken input.
+"""
