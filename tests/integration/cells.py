@@ -248,7 +248,7 @@ class Cell:
 
         return wait_for(master, "a master")
 
-    def wait_whole(self) -> ReplicaId:
+    def wait_whole(self, patience: float = PATIENCE) -> ReplicaId:
         """Until all replicas vote and none is behind, in the master's words and their own; returns the master."""
 
         def whole() -> ReplicaId | None:
@@ -261,7 +261,7 @@ class Cell:
             own = [self.status(replica) for replica in self.members]
             return status.master if all(each is not None and each.applied >= status.applied for each in own) else None
 
-        return wait_for(whole, "a cell without a gap")
+        return wait_for(whole, "a cell without a gap", patience)
 
     def heal(self) -> ReplicaId:
         """Start what does not run, and wait until the cell is whole; returns the master."""
