@@ -14,7 +14,7 @@ from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration
 from tests.simulation.faults import FAULTS
 from tests.simulation.network import Weather
 from tests.simulation.tempo import Rhythm, Tempo
-from tests.simulation.workloads import WORKLOADS
+from tests.simulation.workloads import SELDOM, WORKLOADS
 from tests.simulation.world import stream
 
 RATE = 20
@@ -64,7 +64,7 @@ def draw(seed: int, duration: Duration) -> Plan:
         replicas=chance.choice((3, 5, 5, 5)),
         clients=chance.randint(2, 12),
         caching=chance.choice((0.5, 0.8, 1.0)),
-        workloads=_some(chance, tuple(WORKLOADS)),
+        workloads=_some(chance, tuple(name for name in WORKLOADS if name not in SELDOM)) + _seldom(seed),
         rate=chance.choice((RATE / 4, RATE, RATE, RATE * 2)),
         rhythm=chance.choice(tuple(Rhythm)),
         faults=_some(chance, tuple(FAULTS)),
@@ -77,6 +77,11 @@ def draw(seed: int, duration: Duration) -> Plan:
         ),
         fsync=chance.choice((150 * MICROSECOND, 150 * MICROSECOND, 2 * MILLISECOND, 15 * MILLISECOND)),
     )
+
+
+def _seldom(seed: int) -> tuple[str, ...]:
+    """Workloads that only some seeds have, each drawn from a stream of its own: what others draw stays what it is."""
+    return tuple(name for name, part in SELDOM.items() if stream(seed, name).random() < part)
 
 
 def _some(chance: random.Random, names: tuple[str, ...]) -> tuple[str, ...]:

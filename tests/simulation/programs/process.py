@@ -29,6 +29,8 @@ from tests.simulation.world import Timer
 
 OPEN_TIMEOUT = 30.0
 """Seconds that a program tries to open a session before it says so, and tries again."""
+LONGEST_REST: Duration = 6 * SECOND
+"""Between two things that a program does."""
 BUSY: Duration = 2 * MILLISECOND
 """How long at most a busy machine lets a process wait for the processor."""
 
@@ -79,7 +81,7 @@ class Process:
 
     async def rest(self, tempo: Tempo) -> None:
         """Let time pass until the next thing is to be done."""
-        due = tempo.next(self.chance, self.world.now)
+        due = min(tempo.next(self.chance, self.world.now), self.world.now + LONGEST_REST)
         await asyncio.sleep(to_seconds(due - self.world.now))
 
     def seconds(self, low: float, high: float) -> float:

@@ -19,6 +19,11 @@ from tests.simulation.programs.settings import Settings
 from tests.simulation.tempo import Tempo
 from tests.simulation.world import World
 
+MOST = 5
+"""So many processes run programs at a time: enough for every recipe, and seeds stay cheap."""
+CALLS = 5
+"""What a program does at a time takes so many calls, about."""
+
 
 class Program(Protocol):
     """What processes do together with one recipe."""
@@ -57,10 +62,12 @@ class Recipes:
         world.trace(f"programs: {' '.join(self.programs)}")
 
     def join(self, client: ClientHost, tempo: Tempo) -> None:
-        """A process runs beside this client from now on."""
+        """A process runs beside this client from now on, if there are not enough."""
+        if sum(not each.ended for each in self.processes) >= MOST:
+            return
         process = Process(client)
         self.processes.append(process)
-        self._tempo[process] = tempo
+        self._tempo[process] = Tempo(tempo.pause * CALLS * len(self.programs), tempo.rhythm)
         process.start(self._main)
 
     async def _main(self, process: Process) -> None:
