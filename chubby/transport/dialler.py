@@ -189,9 +189,9 @@ class Dialler:
                 )
             made = True
         except ssl.SSLError:
-            link.dismiss(Reason.UNPROVEN)
+            link.unmake(Reason.UNPROVEN)
         except (OSError, ValueError):  # no address, no route, nobody there, no answer in time
-            link.dismiss(Reason.UNREACHABLE)
+            link.unmake(Reason.UNREACHABLE)
         finally:
             if not made:
                 link.unmake()

@@ -107,13 +107,15 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def unmake(self) -> None:
+    def unmake(self, reason: Reason = Reason.LOST) -> None:
         """The attempt to make the connection failed, or was cancelled, perhaps an instant after it was made.
 
-        In that last case uvloop closes the connection and never calls `connection_lost`; asyncio does, so it may come
-        twice.
+        In that last case uvloop closes the connection, which is not *closing* then and yet refuses to be written to,
+        and never calls `connection_lost`; asyncio does, so it may come twice.
         """
         self.abort()
+        self._transport = None
+        self.dismiss(reason)
         self.connection_lost(None)
 
     # ------------------------------------------------------------------------------- what the loop calls (asyncio)

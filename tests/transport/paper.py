@@ -36,6 +36,9 @@ class Paper(asyncio.Transport):
         self.closing = False
         self.aborted = False
         self.reading = True
+        self.dead = False
+        """Closed by the loop itself, as uvloop does when the making of a connection is cancelled: it cannot be used, and
+        does not say so."""
         self.protocol: asyncio.BaseProtocol | None = None
 
     def get_extra_info(self, name: str, default: object = None) -> object:
@@ -44,6 +47,8 @@ class Paper(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Keep it."""
+        if self.dead:
+            raise RuntimeError("unable to perform operation on a closed connection; the handler is closed")
         assert not self.closing, "nothing is written to a closing connection"
         self.written += data
 

@@ -227,6 +227,21 @@ def test_a_connection_unmade_is_closed_even_if_nobody_says_so(run: Run) -> None:
     run(scenario())
 
 
+def test_nothing_is_written_to_a_connection_unmade(run: Run) -> None:
+    """The loop has closed it under our feet: not even a goodbye can be said, and the owner hears the true reason."""
+
+    async def scenario() -> None:
+        scene = Scene(dialled=2).connect()
+        greeted = scene.paper.written
+        scene.paper.dead = True
+        scene.link.unmake(Reason.UNREACHABLE)
+        assert scene.paper.written == greeted and scene.paper.aborted and scene.link.closed.done()
+        await scene.end()
+        assert scene.diary.entries == [("parted", Reason.UNREACHABLE, False)]
+
+    run(scenario())
+
+
 def test_only_a_made_dialled_link_is_written_to(run: Run) -> None:
     """Messages in the other direction, or too early, would be a bug here, not at the peer."""
 
