@@ -138,9 +138,7 @@ class Files(Worker):
         contents = self._contents()
         expected = tuple(self._known.pop(path) for path in PAIR)
         number = self.recorder.begin(self.client, "pair", *PAIR, contents=contents, expected=expected)
-        guards = [
-            GenerationIs(ROOT_NAME + path, generation) for path, generation in zip(PAIR, expected, strict=True)
-        ]
+        guards = [GenerationIs(ROOT_NAME + path, generation) for path, generation in zip(PAIR, expected, strict=True)]
         with self.recorded(number):
             result = session.transaction(guards, [Write(ROOT_NAME + path, contents.encode()) for path in PAIR])
         if not result.succeeded:
