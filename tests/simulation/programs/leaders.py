@@ -94,7 +94,7 @@ class Leaders:
         self._guard = Guard(PATH)
         self._calm: Instant | None = None
         self._since: Token = 0
-        self._latest: dict[Process, bytes] = {}
+        self._seen: dict[Process, bytes] = {}
 
     async def run(self, process: Process, session: Session, tempo: Tempo) -> None:
         """Be a candidate, and follow who is elected."""
@@ -108,7 +108,7 @@ class Leaders:
         follower = f"{process.place}/{session.id:x}"
         async for value in AsyncElection(session, PATH).leaders():
             self.checker.saw(follower, value)
-            self._latest[process] = value
+            self._seen[process] = value or self._seen.get(process, b"")
 
     def elected(self, process: Process, value: bytes, leadership: AsyncLeadership, session: Session) -> None:
         """A candidate knows that it is the leader."""
@@ -150,7 +150,7 @@ class Leaders:
         """Whoever has not seen a leader elected since then."""
         if living and not self._since:
             return "nobody is elected"
-        blind = [each.place for each in living if self.checker.token_of(self._latest.get(each, b"")) < self._since]
+        blind = [each.place for each in living if self.checker.token_of(self._seen.get(each, b"")) < self._since]
         return f"{' '.join(blind)} do not see the leader" if blind else ""
 
     def check(self) -> None:

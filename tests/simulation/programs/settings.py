@@ -107,7 +107,7 @@ class Settings:
             try:
                 if self._calm is None and process.chance.random() < 0.05:
                     await self._delete(session)
-                elif process.chance.random() < 0.3:
+                elif self._calm is not None or process.chance.random() < 0.3:
                     await self._write(process, session)
             except (AvailabilityError, HandleError, NoNode, GenerationMismatch):
                 pass
