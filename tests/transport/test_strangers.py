@@ -239,7 +239,7 @@ def test_two_thousand_half_open_connections_do_not_hurt(run: Run) -> None:
 
     async def scenario() -> None:
         book = book_of(3)
-        timing = msgspec.structs.replace(QUICK, patience=20 * MILLISECOND)
+        timing = msgspec.structs.replace(QUICK, patience=20 * MILLISECOND, handshake=3600 * SECOND)
         one, other, third = (Node(replica, book, timing=timing) for replica in book)
         async with connected(one, other):
             before = resident()
