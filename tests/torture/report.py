@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tests.checking.verdict import Judgement
 from tests.torture.evidence import Verdicts
 from tests.torture.plan import Kind, Track, kinds
 from tests.torture.store import SetKind
@@ -16,6 +17,8 @@ HOW = {
     SetKind.CELL_BARE: "file of the cell, lock alone",
     SetKind.CELL_FENCED: "file of the cell, TokenIs",
 }
+
+WORDS = {Judgement.LINEARIZABLE: "right", Judgement.BROKEN: "WRONG", Judgement.UNDECIDED: "UNDECIDED"}
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -57,8 +60,7 @@ def table(summary: Summary) -> str:
         lines += _sets(summary, summary.verdicts)
         lines += ["", "verdicts"]
         for each in summary.verdicts.judged:
-            word = "right" if each.passed else each.judgement.value.upper()
-            lines.append(f"  {each.name:<34} {each.operations:>8}  {word}")
+            lines.append(f"  {each.name:<34} {each.operations:>8}  {WORDS[each.judgement]}")
             lines += [f"      {reason}" for reason in each.reasons.splitlines()]
     if summary.recovery >= 0:
         lines += ["", f"everybody was served and all replicas voted {summary.recovery:.1f} s after the last fault"]

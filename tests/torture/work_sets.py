@@ -24,6 +24,8 @@ SLEEPY = 0.07
 """The share of rounds that a client sleeps through."""
 THOUGHT = 0.02
 """Seconds, on average."""
+FATES = {"written": "added", "refused": "refused", "unknown": "OutcomeUnknown", "failed": "NoQuorum"}
+"""What is written down for what the store says."""
 WAIT = 8.0
 """Seconds that one waits in line."""
 
@@ -57,12 +59,7 @@ class Sets(Worker):
         self._think()
         request = Request(kind, self._numbers[kind], sequencer, (*elements, element))
         said = self._customer.ask(request).said
-        if said == "unknown":
-            self.recorder.end(number, "OutcomeUnknown")
-        elif said == "failed":
-            self.recorder.end(number, "NoQuorum")
-        else:
-            self.recorder.end(number, said)
+        self.recorder.end(number, FATES[said])
 
     def _read(self, kind: SetKind, sequencer: bytes) -> tuple[str, ...] | None:
         """The set that is not full; None: it cannot be had."""

@@ -37,7 +37,7 @@ class Paper(asyncio.Transport):
         self.aborted = False
         self.reading = True
         self.dead = False
-        """Closed by the loop itself, as uvloop does when the making of a connection is cancelled: it cannot be used, and
+        """Closed by the loop itself, as uvloop does when the making of a connection is cancelled: not to be used, and it
         does not say so."""
         self.protocol: asyncio.BaseProtocol | None = None
 
