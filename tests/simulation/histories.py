@@ -25,21 +25,24 @@ from chubby.types.identity import HandleNumber
 from chubby.types.nodes import AclNames, LockMode, Stat
 from chubby.types.results import Answer, Contents, Done, Listing, LockGranted, Opened, StatResult, Transacted
 from chubby.types.time import Instant
-from chubby.types.transaction import GenerationIs
-from chubby.types.transaction import Write as WriteNode
 from tests.checking import linearizability, locks, nodes, revisions
-from tests.checking.history import History, HistoryBuilder, Keys, Operation
+from tests.checking.history import History, HistoryBuilder, Keys
 from tests.checking.locks import Granted, Hold, LockCall, LockModel, LockResult, LockSaid
 from tests.checking.nodes import Look, Made, NodeCall, NodeModel, NodeResult, Restricted, Said, View, Wrote
-from tests.checking.transactions import At, Failed, GroupModel, Guard, Results, Transaction, as_group
+from tests.checking.transactions import Failed, GroupModel, Results, as_group
 from tests.checking.verdict import Judgement
 from tests.simulation.clients import ClientHost
+from tests.simulation.extracts import (
+    AnyCall,
+    AnyResult,
+    NodeTransaction,
+    changes_of_locks,
+    changes_of_nodes,
+    transaction_of,
+    without_transactions,
+)
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
-
-NodeTransaction = Transaction[NodeCall, NodeResult]
-AnyCall = NodeCall | NodeTransaction
-AnyResult = NodeResult | Results[NodeResult] | Failed
 
 OPEN_OUTCOMES = frozenset(
     {ErrorCode.OUTCOME_UNKNOWN, ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_UNKNOWN, ErrorCode.INTERNAL}
@@ -58,6 +61,8 @@ class Chronicle:
     def __init__(self, world: World) -> None:
         self.nodes: HistoryBuilder[AnyCall, AnyResult] = HistoryBuilder()
         self.locks: HistoryBuilder[LockCall, LockResult] = HistoryBuilder()
+        self.bounded = world.bounded
+        """If not, only what changed something is judged: the rest may be of the past (`World.bounded`)."""
         self.searched = 0
         """How many nodes' histories had to be searched, because their revisions alone did not decide."""
         self._world = world
@@ -117,9 +122,12 @@ class Chronicle:
         """Judge it all. Raises Violation, also if the checkers cannot decide."""
         for witness in self._witnesses:
             witness.close()
-        for keys, history in self.nodes.history().partition().items():
+        seen, holds = self.nodes.history(), self.locks.history()
+        if not self.bounded:
+            seen, holds = changes_of_nodes(seen), changes_of_locks(holds)
+        for keys, history in seen.partition().items():
             self._check_nodes(keys, history)
-        for keys, verdict in linearizability.check_each(self.locks.history(), lambda keys: LockModel()).items():
+        for keys, verdict in linearizability.check_each(holds, lambda keys: LockModel()).items():
             if not verdict.passed:
                 raise Violation(f"what clients saw of the lock of {keys[0]} is {verdict.explain()}")
 
@@ -166,9 +174,13 @@ class Witness:
             self._certain = self._chronicle.instant()
 
     def close(self) -> None:
-        """The run is over: a session that may have ended may have given back its locks."""
+        """The run is over: a session that may have ended may have given back its locks. Without bounded clocks nobody
+        knows when.
+        """
         client = self._client
-        if client.alive and client.core.certain(client.clock.now()):
+        if not self._chronicle.bounded:
+            self._certain = 0
+        elif client.alive and client.core.certain(client.clock.now()):
             return
         for handle, path in self._owners.items():
             self._chronicle.begin_lock("cell", path, locks.Release(self._owner(handle)), self._certain)
@@ -359,33 +371,6 @@ class Witness:
                     self._give_back(call.handle, chronicle.instant())
 
         return answered
-
-
-def without_transactions(history: History[AnyCall, AnyResult]) -> History[NodeCall, NodeResult] | None:
-    """The same history, if it is that of one node by itself; else None."""
-    operations: list[Operation[NodeCall, NodeResult]] = []
-    for each in history.operations:
-        call, result = each.call, each.result
-        if isinstance(call, Transaction) or isinstance(result, Results | Failed):
-            return None
-        operations.append(
-            Operation(each.client, call, each.invoked, each.returned, result, each.keys, each.made, each.saw)
-        )
-    return History(operations)
-
-
-def transaction_of(call: calls.Transact) -> NodeTransaction:
-    """A transaction as the checkers know it: generations that must be right, then contents."""
-    guards: list[Guard[NodeCall, NodeResult]] = []
-    then: list[At[NodeCall]] = []
-    assert not call.otherwise, "no simulated client makes one with an else"
-    for guard in call.guards:
-        assert isinstance(guard, GenerationIs), "no simulated client asks for anything else"
-        guards.append(Guard(guard.path, Look(), View(None, guard.generation)))
-    for operation in call.then:
-        assert isinstance(operation, WriteNode), "no simulated client does anything else"
-        then.append(At(operation.path, nodes.Write(None, operation.contents)))
-    return Transaction(tuple(guards), tuple(then))
 
 
 def view(stat: Stat, contents: bytes | None) -> View:

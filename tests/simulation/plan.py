@@ -11,7 +11,7 @@ import random
 import msgspec
 
 from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration
-from tests.simulation.faults import FAULTS
+from tests.simulation.faults import BEYOND, FAULTS
 from tests.simulation.network import Weather
 from tests.simulation.tempo import Rhythm, Tempo
 from tests.simulation.workloads import SELDOM, WORKLOADS
@@ -19,6 +19,8 @@ from tests.simulation.world import stream
 
 RATE = 20
 """Operations a second of all clients together, as most seeds have it."""
+UNBOUNDED = 1 / 8
+"""So many seeds have clocks beyond the bound."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -35,6 +37,8 @@ class Plan(msgspec.Struct, frozen=True):
     rate: float
     """Operations a second, of all clients together."""
     rhythm: Rhythm
+    bounded: bool
+    """Whether clocks keep to the bound that the cell agreed upon (see `World.bounded`)."""
     faults: tuple[str, ...]
     interval: Duration
     """The mean between two faults."""
@@ -58,7 +62,8 @@ class Plan(msgspec.Struct, frozen=True):
 def draw(seed: int, duration: Duration) -> Plan:
     """The plan of a seed."""
     chance = stream(seed, "plan")
-    return Plan(
+    bounded = stream(seed, "clocks").random() >= UNBOUNDED
+    plan = Plan(
         seed=seed,
         duration=duration,
         replicas=chance.choice((3, 5, 5, 5)),
@@ -67,6 +72,7 @@ def draw(seed: int, duration: Duration) -> Plan:
         workloads=_some(chance, tuple(name for name in WORKLOADS if name not in SELDOM)) + _seldom(seed),
         rate=chance.choice((RATE / 4, RATE, RATE, RATE * 2)),
         rhythm=chance.choice(tuple(Rhythm)),
+        bounded=bounded,
         faults=_some(chance, tuple(FAULTS)),
         interval=round(chance.uniform(0.5, 6.0) * SECOND),
         weather=Weather(
@@ -77,6 +83,13 @@ def draw(seed: int, duration: Duration) -> Plan:
         ),
         fsync=chance.choice((150 * MICROSECOND, 150 * MICROSECOND, 2 * MILLISECOND, 15 * MILLISECOND)),
     )
+    return plan if bounded else _without_bound(plan)
+
+
+def _without_bound(plan: Plan) -> Plan:
+    """The same with clocks beyond the bound. Programs are left out: they rely on what then may break."""
+    workloads = tuple(name for name in plan.workloads if name != "recipes")
+    return msgspec.structs.replace(plan, workloads=workloads, faults=plan.faults + tuple(BEYOND))
 
 
 def _seldom(seed: int) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ class Scenario:
     def __init__(self, plan: Plan, tracing: bool = False) -> None:
         self.plan = plan
         self.world = World(plan.seed, tracing)
+        self.world.bounded = plan.bounded
         self.world.trace(plan.describe())
         config = configuration(plan.replicas)
         self.network = Network(self.world, plan.weather)
@@ -94,7 +95,8 @@ class Scenario:
 
     def _observe(self, host: ReplicaHost) -> None:
         self.log.observe(host)
-        self.masters.observe(host)
+        if self.world.bounded:
+            self.masters.observe(host)
 
     def _recover(self) -> None:
         """Liveness: every client whose session lives, and a fresh one, is served, and all replicas catch up, within

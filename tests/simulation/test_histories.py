@@ -35,8 +35,8 @@ from tests.checking.locks import Granted, Hold, LockSaid
 from tests.checking.nodes import BORN, Look, Made, Said, View, Wrote
 from tests.checking.transactions import At, Failed, Guard, Results
 from tests.checking.verdict import Judgement, Verdict
+from tests.simulation.extracts import NodeTransaction
 from tests.simulation.fake_clients import Stage, opened, refused, stat
-from tests.simulation.histories import NodeTransaction
 from tests.simulation.plan import draw
 from tests.simulation.scenario import Scenario
 from tests.simulation.violation import Violation

@@ -38,6 +38,10 @@ class World:
     def __init__(self, seed: int, tracing: bool = False) -> None:
         """`tracing` prints each line of the trace."""
         self.seed = seed
+        self.bounded = True
+        """Whether clocks keep to the bound. If not, whatever rests on leases may break: reads may be of the past, and
+        two may believe to hold a lock at one time; nothing else may.
+        """
         self.now: Instant = START
         self._queue: list[tuple[Instant, int, Timer]] = []
         self._count = 0
@@ -81,20 +85,32 @@ class World:
 
 
 class Clock:
-    """One host's CLOCK_BOOTTIME: an offset of its own, and a rate within the bound that the cell agreed upon."""
+    """One host's CLOCK_BOOTTIME: an offset of its own, and a rate within the bound that the cell agreed upon, unless it
+    is told to run otherwise. It never goes back, and it counts the time that its host sleeps.
+    """
 
     def __init__(self, world: World, drift_ppm: int, chance: random.Random) -> None:
         """The rate is drawn once for the host, half the time at the very bound."""
         self._world = world
         self._offset = chance.randrange(10**9, 10**15)
         ppm = chance.randint(-2 * drift_ppm, 2 * drift_ppm)
-        self._ppm = max(-drift_ppm, min(ppm, drift_ppm))
-        self._rate = 1_000_000 + self._ppm
+        self.usual_ppm = max(-drift_ppm, min(ppm, drift_ppm))
+        self._rate = 1_000_000 + self.usual_ppm
+        self._since = START
 
     def now(self) -> Instant:
         """What the host reads."""
-        return self._offset + (self._world.now - START) * self._rate // 1_000_000
+        return self._offset + (self._world.now - self._since) * self._rate // 1_000_000
+
+    def run_at(self, ppm: int) -> None:
+        """Gain so many millionths from now on, or lose them; timers that are set already are not told."""
+        self._offset, self._since = self.now(), self._world.now
+        self._rate = 1_000_000 + ppm
+
+    def leap(self, distance: Duration) -> None:
+        """Go forward at once."""
+        self._offset += distance
 
     def true_delay(self, wait: Duration) -> Duration:
         """How much true time passes until this clock has advanced by `wait` (rounded up)."""
-        return -(-wait * 1_000_000 // (1_000_000 + self._ppm))
+        return -(-wait * 1_000_000 // self._rate)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from chubby.types.time import Duration
-from tests.simulation.faults import disks, network, processes
+from tests.simulation.faults import clocks, disks, network, processes
 from tests.simulation.faults.field import Field
 from tests.simulation.network import Weather
 
@@ -53,6 +53,9 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
 )
 """By name, in the order in which a plan tells them."""
 
+BEYOND: Final[Mapping[str, Fault]] = MappingProxyType({each.__name__: each for each in (clocks.race, clocks.leap)})
+"""What only seeds have whose clocks are not bounded."""
+
 
 class Faults:
     """Strikes again and again until told to stop, then mends everything."""
@@ -80,11 +83,14 @@ class Faults:
             host.coming.clear()
             if host.trouble is not None:
                 self.field.mended(host, host.trouble)
+            host.clock.run_at(host.clock.usual_ppm)
             self.field.up(host)
+        for client in self.field.clients:
+            client.clock.run_at(client.clock.usual_ppm)
 
     def _strike(self) -> None:
         if self._names and not self._stopped:
             name = self.field.chance.choice(self._names)
             self.struck[name] += 1
-            FAULTS[name](self.field)
+            (FAULTS.get(name) or BEYOND[name])(self.field)
             self.start()

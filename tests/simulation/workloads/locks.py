@@ -82,7 +82,7 @@ class Locker:
 
     def _on_state(self, state: SessionState) -> None:
         """Safe: nothing was lost. Expired: everything was."""
-        if state is SessionState.SAFE and self._holds:
+        if state is SessionState.SAFE and self._holds and self._world.bounded:
             self._checker.kept(self._client.place)
         elif state is SessionState.EXPIRED:
             self._left()
@@ -124,6 +124,7 @@ class Locker:
             if isinstance(answer, LockGranted):
                 if self._client.core.state.live:
                     self._holds = True
+                if self._holds and self._world.bounded:
                     self._checker.acquired(self._client.place, answer.token, self._acts)
                 self._turns.next()
             else:

@@ -81,6 +81,8 @@ class Gardener:
     def __init__(self, presence: Presence, client: ClientHost, tempo: Tempo) -> None:
         self._world = presence.world
         self._checker = presence.checker
+        self._looks = self._world.bounded
+        """Whether what is seen is judged."""
         self._client = client
         self._root: HandleNumber | None = None
         self._plant: tuple[HandleNumber, int] | None = None
@@ -128,9 +130,10 @@ class Gardener:
 
         def done(answer: Answer) -> None:
             if isinstance(answer, Opened):
-                self._checker.seen(self._client.place, answer.stat.instance, begun)
+                if self._looks:
+                    self._checker.seen(self._client.place, answer.stat.instance, begun)
                 self._client.call(Close(handle), lambda ended: None, PATIENCE)
-            elif isinstance(answer, Failure) and answer.code is ErrorCode.NO_NODE:
+            elif isinstance(answer, Failure) and answer.code is ErrorCode.NO_NODE and self._looks:
                 self._checker.missed(self._client.place, begun)
             self._turns.next()
 
@@ -144,7 +147,7 @@ class Gardener:
         begun = self._world.now
 
         def done(answer: Answer) -> None:
-            if isinstance(answer, Listing):
+            if isinstance(answer, Listing) and self._looks:
                 found = [entry.stat.instance for entry in answer.entries if entry.name == PATH[1:]]
                 for instance in found:
                     self._checker.seen(self._client.place, instance, begun)

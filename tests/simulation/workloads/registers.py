@@ -141,5 +141,7 @@ class Reader:
         self._client.call(SetContents(self._handles[path], contents), done, PATIENCE)
 
     def _note(self, path: str, begun: Instant, generation: int, contents: bytes, wrote: bool) -> None:
+        if not (wrote or self._world.bounded):
+            return
         access = Access(self._client.place, begun, self._world.now, generation, contents, wrote)
         self._registers.checkers[path].add(access)

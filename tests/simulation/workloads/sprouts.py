@@ -73,7 +73,8 @@ class Sprouts:
 
     def seen(self, who: str, path: str, kind: NodeKind, begun: Instant) -> None:
         """An access that began then and ends now was told that this tree is of this kind."""
-        self.checkers[path].seen(who, kind, begun, self.world.now)
+        if self.world.bounded:
+            self.checkers[path].seen(who, kind, begun, self.world.now)
         if kind is NodeKind.FILE:
             self.files += 1
             self.cached_files += self.world.now == begun
