@@ -37,8 +37,8 @@ class Paper(asyncio.Transport):
         self.aborted = False
         self.reading = True
         self.dead = False
-        """Closed by the loop itself, as uvloop does when the making of a connection is cancelled: not to be used, and it
-        does not say so."""
+        """Closed by the loop itself, as uvloop does when the making of a connection is cancelled: not to be used, and
+        not saying so."""
         self.protocol: asyncio.BaseProtocol | None = None
 
     def get_extra_info(self, name: str, default: object = None) -> object:
