@@ -75,6 +75,16 @@ class Scenario:
 
     def run(self) -> Verdict:
         """Run to the end. Raises `Violation`, or whatever broke."""
+        try:
+            return self._run()
+        finally:
+            for workload in self._recovering():
+                workload.end()
+
+    def _recovering(self) -> list[Recovering]:
+        return [each for each in self.workloads.values() if isinstance(each, Recovering)]
+
+    def _run(self) -> Verdict:
         world = self.world
         for host in self.hosts:
             host.observe = self._observe
@@ -107,7 +117,7 @@ class Scenario:
         population.settle()
         population.add(caching=0.0, tempo=None)
         probes = [Probe(world, client) for client in population.living()]
-        recovering = [each for each in self.workloads.values() if isinstance(each, Recovering)]
+        recovering = self._recovering()
         for workload in recovering:
             workload.calm()
         while world.now < calm + RECOVERY:

@@ -9,6 +9,7 @@ leaders.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from chubby.client.recipes.election import AsyncElection, AsyncLeadership
@@ -22,7 +23,6 @@ from chubby.types.time import SECOND, Duration, Instant
 from tests.simulation.programs.process import Process, together
 from tests.simulation.tempo import Tempo
 from tests.simulation.violation import Violation
-from tests.simulation.workloads.locks import LockChecker
 from tests.simulation.world import World
 
 PATH = "/leader"
@@ -37,17 +37,35 @@ class TermChecker:
 
     def __init__(self) -> None:
         self._owners: dict[Token, str] = {}
+        self._leader: tuple[str, Token, Callable[[], bool]] | None = None
+        self._newest: Token = 0
         self._tokens: dict[bytes, Token] = {}
         self._acted: Token = 0
         self._accepted: Token = 0
         self._seen: dict[str, list[bytes]] = {}
 
-    def elected(self, who: str, value: bytes, token: Token) -> None:
-        """`who`, announced as `value`, was elected."""
+    def elected(self, who: str, value: bytes, token: Token, acts: Callable[[], bool]) -> None:
+        """`who`, announced as `value`, was elected; `acts` tells at any time whether it may act upon that."""
         if token in self._owners:
             raise Violation(f"{who} was elected with token {token}, as {self._owners[token]} was")
+        if token < self._newest:
+            raise Violation(f"{who} was elected with token {token} after {self._owners[self._newest]}'s {self._newest}")
+        if self._leader is not None and self._leader[2]():
+            raise Violation(f"{who} was elected with token {token} while {self._leader[0]} acts as leader")
         self._owners[token] = who
+        self._newest = token
+        self._leader = who, token, acts
         self._tokens[value] = token
+
+    def kept(self, who: str, token: Token) -> None:
+        """The leader of this token is told that nothing was lost in its jeopardy."""
+        if token != self._newest:
+            raise Violation(f"{who} is told that it kept token {token}, and {self._newest} was given out")
+
+    def left(self, token: Token) -> None:
+        """The leader of this token does not believe in it any more: it is about to resign, or was told of its end."""
+        if self._leader is not None and self._leader[1] == token:
+            self._leader = None
 
     def acted(self, who: str, token: Token) -> None:
         """A leader that is certain of its leadership acts, at this instant."""
@@ -90,7 +108,6 @@ class Leaders:
         self.refused = 0
         """Requests of former leaders."""
         self._world = world
-        self._lock = LockChecker(PATH)
         self._guard = Guard(PATH)
         self._calm: Instant | None = None
         self._since: Token = 0
@@ -115,18 +132,9 @@ class Leaders:
         self.terms += 1
         token = leadership.token
         process.trace(f"leads with token {token}")
-        self.checker.elected(process.place, value, token)
-        self._lock.acquired(process.place, token, lambda: process.acts(session))
+        self.checker.elected(process.place, value, token, lambda: process.acts(session))
         if self._calm is not None and not self._since:
             self._since = token
-
-    def kept(self, process: Process) -> None:
-        """A leader is told that its session is safe."""
-        self._lock.kept(process.place)
-
-    def left(self, process: Process) -> None:
-        """A leader is about to resign, or knows that it is none any more."""
-        self._lock.left(process.place)
 
     def request(self, process: Process, sequencer: SequencerBytes) -> None:
         """Send a request to the resource, which arrives some time."""
@@ -166,7 +174,7 @@ class Candidate:
         self._process = process
         self._session = session
         self._tempo = tempo
-        self._leads = False
+        self._token: Token = 0
 
     async def run(self) -> None:
         """Campaign, lead, resign, again and again."""
@@ -189,14 +197,14 @@ class Candidate:
     async def _lead(self, value: bytes, leadership: AsyncLeadership) -> None:
         process, leaders = self._process, self._leaders
         if process.acts(self._session):
-            self._leads = True
+            self._token = leadership.token
             leaders.elected(process, value, leadership, self._session)
-        for _ in range(process.chance.randint(1, 4)):
+        for _ in range(process.chance.randint(2, 12)):
             leaders.request(process, leadership.sequencer)
-            if self._leads and leadership.certain:
+            if self._token and leadership.certain:
                 leaders.checker.acted(process.place, leadership.token)
             try:
-                async with asyncio.timeout(process.seconds(0, 1)):
+                async with asyncio.timeout(process.seconds(0, 0.5)):
                     why = await leadership.lost()
                 process.trace(f"leads no more: {why}")
                 return
@@ -206,12 +214,11 @@ class Candidate:
     async def follow_states(self) -> None:
         """Safe: nothing was lost."""
         async for state in self._session.states():
-            if state is SessionState.SAFE and self._leads and self._process.acts(self._session):
-                self._leaders.kept(self._process)
+            if state is SessionState.SAFE and self._token and self._process.acts(self._session):
+                self._leaders.checker.kept(self._process.place, self._token)
 
     def left(self) -> None:
         """It is no leader any more, as far as it knows."""
-        if self._leads:
-            self._leads = False
-            if not self._process.ended:
-                self._leaders.left(self._process)
+        token, self._token = self._token, 0
+        if not self._process.ended:
+            self._leaders.checker.left(token)

@@ -57,7 +57,7 @@ class Process:
         self._timer: Timer | None = None
         self._due: Instant = 0
         self._main: asyncio.Task[None] | None = None
-        client.on_crash.append(self._crash)
+        client.on_crash.append(self.kill)
         client.on_state.append(self._on_state)
 
     def start(self, main: Callable[[Process], Coroutine[Any, Any, None]]) -> None:
@@ -138,6 +138,11 @@ class Process:
         if self._main is not None and not self.ended:
             self._main.cancel()
 
+    def kill(self) -> None:
+        """kill -9: it is gone, and says nothing to anybody."""
+        if not self.ended:
+            self._bury()
+
     def _on_state(self, state: SessionState) -> None:
         if state.final:
             self.end()
@@ -150,10 +155,6 @@ class Process:
 
     def _busy_until_done(self) -> Duration:
         return SECOND if self._busy else 0
-
-    def _crash(self) -> None:
-        if not self.ended:
-            self._bury()
 
     def _end(self) -> None:
         """It ended in good order: then nothing is left behind."""

@@ -43,6 +43,9 @@ class Recovering(Protocol):
     def check(self) -> None:
         """Judge what can be judged in the end only. Raises Violation."""
 
+    def end(self) -> None:
+        """The run is over, well or not: let go of everything."""
+
 
 WORKLOADS: Final[Mapping[str, Callable[[World], Workload]]] = MappingProxyType(
     {

@@ -63,7 +63,7 @@ class Recipes:
 
     def join(self, client: ClientHost, tempo: Tempo) -> None:
         """A process runs beside this client from now on, if there are not enough."""
-        if sum(not each.ended for each in self.processes) >= MOST:
+        if self._over or sum(not each.ended for each in self.processes) >= MOST:
             return
         process = Process(client)
         self.processes.append(process)
@@ -102,3 +102,8 @@ class Recipes:
         """Judge what can be judged in the end only. Raises Violation."""
         for program in self.programs.values():
             program.check()
+
+    def end(self) -> None:
+        """The run is over, well or not: nothing of it remains."""
+        for process in self.processes:
+            process.kill()
