@@ -20,6 +20,7 @@ import msgspec
 from chubby.cli.txn_format import PathRule
 from chubby.errors import BadArgument
 from chubby.types.calls import Transact
+from chubby.types.decoding import MALFORMED
 from chubby.types.transaction import Create, Guard, Operation
 
 _KEYS: Final = frozenset({"guards", "then", "otherwise"})
@@ -35,7 +36,7 @@ def parse(text: str, path_of: PathRule) -> Transact:
         guards: list[Guard] = [msgspec.convert(_checked(each), Guard) for each in raw.get("guards", [])]
         then = [_operation(each) for each in raw.get("then", [])]
         otherwise = [_operation(each) for each in raw.get("otherwise", [])]
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise BadArgument(f"not the JSON of a transaction: {error}") from None
     return Transact(
         tuple(_inside(guard, path_of) for guard in guards),

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from chubby.errors import SequencerInvalid
+from chubby.types.decoding import MALFORMED
 from chubby.types.identity import Token
 from chubby.types.nodes import LockMode, Sequencer
 from chubby.types.results import SequencerResult
@@ -45,5 +46,5 @@ def meaning_of(sequencer: bytes) -> Sequencer:
     """
     try:
         return _DECODER.decode(sequencer[:-_DIGITS])
-    except msgspec.MsgspecError:
+    except MALFORMED:
         raise SequencerInvalid("these bytes are no sequencer") from None

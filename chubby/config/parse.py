@@ -6,6 +6,7 @@ cell keeps its data in the same place from wherever it is started.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import PurePath
 
@@ -20,12 +21,17 @@ from chubby.types.identity import ReplicaId
 
 _DIRECTORY = "data/{cell}"
 """Default of `[storage] directory`, relative to the folder of the file."""
+_LONG_KEY = re.compile(r"""(?:\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+){32}""")
+"""A key of so many parts makes the parser of TOML take memory by their square; ours have one, after a header of one."""
 _LAST_REPLICA = 65_535
 """Every number a replica may have fits wherever one is written."""
 
 
 def parse_cell(text: str, source: str) -> CellConfig:
     """The configuration that `text` spells out; `source` names its file. Raises ConfigError with file, key, remedy."""
+    if (long := _LONG_KEY.search(text)) is not None:
+        line = text.count("\n", 0, long.start()) + 1
+        raise complaint(source, f"line {line}", "has a name of too many parts: write a key below a [header]")
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # beside TOMLDecodeError: numbers too long, nestings too deep

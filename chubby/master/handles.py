@@ -8,12 +8,16 @@ Close. One that was closed in this epoch stays closed: a delayed Open or an old 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from chubby.master.numbers import NumberSet
 from chubby.types.calls import Mode
 from chubby.types.events import EventMask
 from chubby.types.identity import HandleNumber
 from chubby.types.nodes import Sequencer
+
+CLOSED_GAPS: Final = 4096
+"""So many gaps between closed numbers, beyond two for each open handle, before they are taken for closed, too."""
 
 
 class Handle:
@@ -67,6 +71,13 @@ class HandleTable:
         self._open[handle.number] = handle
 
     def close(self, number: HandleNumber) -> Handle | None:
-        """Forget a handle, whether open or never heard of, for the rest of the epoch; return it if it was open."""
+        """Forget a handle, whether open or never heard of, for the rest of the epoch; return it if it was open.
+
+        Clients number their handles from 1 on, so what is not closed is open, or about to be. One that leaves gaps on
+        purpose could make us remember any number of them: beyond a bound, all below its last one count as closed.
+        """
         self._closed.add(number)
-        return self._open.pop(number, None)
+        handle = self._open.pop(number, None)
+        if self._closed.pieces > 2 * len(self._open) + CLOSED_GAPS:
+            self._closed.fill(sorted(self._open))
+        return handle

@@ -8,6 +8,7 @@ numbers.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 
 class NumberSet:
@@ -42,6 +43,27 @@ class NumberSet:
         else:
             self._starts.insert(index, number)
             self._ends.insert(index, number)
+
+    def fill(self, spared: Sequence[int]) -> None:
+        """Add every number from 1 to the greatest there is, but for `spared` (ascending, none of them here)."""
+        if not self._ends:
+            return
+        first, last = min(1, self._starts[0]), self._ends[-1]
+        self._starts, self._ends = [], []
+        for number in spared:
+            if first <= number <= last:
+                if first < number:
+                    self._starts.append(first)
+                    self._ends.append(number - 1)
+                first = number + 1
+        assert first <= last, "the greatest was not spared"
+        self._starts.append(first)
+        self._ends.append(last)
+
+    @property
+    def pieces(self) -> int:
+        """How many intervals there are: what the set takes in memory."""
+        return len(self._starts)
 
     @property
     def intervals(self) -> tuple[tuple[int, int], ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from chubby.master.check_digits import DIGITS, Purpose, digits, verify
+from chubby.types.decoding import MALFORMED
 from chubby.types.identity import CellId
 from chubby.types.nodes import Sequencer
 from chubby.types.transaction import Exists, Guard, TokenIs
@@ -31,7 +32,7 @@ def unseal(data: bytes, keys: tuple[bytes, ...], cell: CellId) -> Sequencer | No
         return None
     try:
         return _DECODER.decode(said)
-    except msgspec.MsgspecError:
+    except MALFORMED:
         return None
 
 

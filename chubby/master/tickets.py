@@ -12,6 +12,7 @@ import msgspec
 
 from chubby.master.check_digits import DIGITS, Purpose, digits, verify
 from chubby.types.calls import Mode
+from chubby.types.decoding import MALFORMED
 from chubby.types.identity import CellId, Epoch, HandleNumber, SessionId
 
 
@@ -52,5 +53,5 @@ def open_handle(data: bytes, keys: tuple[bytes, ...], cell: CellId, session: Ses
         return None
     try:
         return _DECODER.decode(said)
-    except msgspec.MsgspecError:
+    except MALFORMED:
         return None

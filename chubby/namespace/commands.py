@@ -220,5 +220,5 @@ def encode(command: Command) -> bytes:
 
 
 def decode(data: bytes) -> Command:
-    """The command in `data`; raises msgspec.DecodeError or ValidationError if there is none."""
+    """The command in `data`; raises one of `chubby.types.decoding.MALFORMED` if there is none."""
     return _DECODER.decode(data)

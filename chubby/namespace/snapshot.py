@@ -23,6 +23,7 @@ import msgspec
 from chubby.errors import CorruptData, StorageFailed
 from chubby.namespace.register import KNOWN_VERSIONS, Register
 from chubby.namespace.state import State
+from chubby.types.decoding import MALFORMED
 from chubby.types.identity import Slot
 
 __all__ = ["FORMAT", "MachineSnapshot", "UnknownVersion", "load", "take"]
@@ -133,7 +134,7 @@ def load(slices: Iterable[bytes]) -> State:
         if {name: len(table) for name, table in tables.items()} != head.rows:
             raise ValueError("rows are missing, or there are too many")
         state.reindex()
-    except ValueError as error:
+    except MALFORMED as error:
         raise CorruptData(f"a snapshot of the machine cannot be restored: {error}") from error
     if state.digest() != int.from_bytes(head.digest, "big"):
         raise CorruptData("a snapshot of the machine has rows that differ from what it was taken of (digest)")

@@ -35,6 +35,11 @@ _SEAL_FRAME: Final = 0x184D2A5D
 _SEAL_SIZE: Final = _FRAME.size + 32
 _MAGIC: Final = b"CHUBBACK"
 _LABEL_LIMIT: Final = 64 * 1024
+_BITE: Final = 256
+"""Bytes decompressed at a time. Four bytes of zstd can be a block of 128 KiB, so these are 8 MiB at most: a backup of
+zeros is not unpacked into memory before anything looks at it."""
+_WINDOW: Final = 8 * 1024 * 1024
+"""The most that decompressing may look back: more than `LEVEL` does, and than any level up to 19."""
 
 
 class BackupLabel(msgspec.Struct, frozen=True):
@@ -84,21 +89,21 @@ class BackupReader:
 
     def snapshot(self) -> Iterator[bytes]:
         """The bytes of the snapshot file; to be asked for once. Raises `CorruptData`, at the latest at the end."""
-        decompressor = zstandard.ZstdDecompressor().decompressobj()
-        portion = self._rest
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+        portion, at = self._rest, 0
         try:
-            while True:
-                plain = decompressor.decompress(portion)
+            while not decompressor.eof:
+                if at == len(portion):
+                    portion, at = self._next(), 0
+                bite = portion[at : at + _BITE]
+                plain = decompressor.decompress(bite)
+                at += len(bite) - len(decompressor.unused_data)
+                self._digest.update(bite[: len(bite) - len(decompressor.unused_data)])
                 if plain:
                     yield plain
-                if decompressor.eof:
-                    break
-                self._digest.update(portion)
-                portion = self._next()
         except zstandard.ZstdError as error:
             raise CorruptData(f"{self._place}: does not decompress: {error}") from error
-        self._digest.update(portion[: len(portion) - len(decompressor.unused_data)])
-        self._check_seal(decompressor.unused_data)
+        self._check_seal(portion[at:])
 
     def slices(self) -> Iterator[bytes]:
         """The slices of the machine's state; nothing of them is to be used before the iterator has ended."""

@@ -38,6 +38,7 @@ import msgspec
 from chubby.errors import CorruptData
 from chubby.paxos.ready import Record
 from chubby.storage.checksum import crc32c
+from chubby.types.decoding import MALFORMED
 
 SECTOR: Final = 512
 """What a disk writes whole or not at all, in bytes."""
@@ -132,7 +133,7 @@ def decode_batch(stored: bytes, flags: int, place: str) -> tuple[Record, ...]:
     """The Paxos records in a verified payload; `CorruptData` naming `place` if they are not of the right shape."""
     try:
         return _DECODER.decode(unstuff(stored) if flags & Flags.STUFFED else stored)
-    except (msgspec.DecodeError, ValueError) as error:
+    except MALFORMED as error:
         raise CorruptData(f"{place}: the record verifies, but does not decode: {error}") from error
 
 

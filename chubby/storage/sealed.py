@@ -24,6 +24,7 @@ import msgspec
 from chubby.errors import CorruptData
 from chubby.storage.checksum import crc32c
 from chubby.storage.faults import ForeignData
+from chubby.types.decoding import MALFORMED
 
 FORMAT_VERSION: Final = 1
 """The version of every file this release writes, and the newest it reads."""
@@ -104,5 +105,5 @@ def decode_payload(decoder: msgspec.msgpack.Decoder[_T], payload: bytes, place: 
     """The value in a verified payload; `CorruptData` if it is not of the right shape."""
     try:
         return decoder.decode(payload)
-    except (msgspec.DecodeError, ValueError) as error:
+    except MALFORMED as error:
         raise CorruptData(f"{place}: verified, but does not decode: {error}") from error

@@ -12,12 +12,13 @@ neighbouring releases talk (DESIGN §3, rolling restart); a tag it does not know
 
 from __future__ import annotations
 
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from chubby.errors import ChubbyError
 from chubby.transport.framing import FRAME_LIMIT, encode_frame
+from chubby.types.decoding import MALFORMED
 
 M = TypeVar("M")
 """The union of message types of one mesh."""
@@ -45,13 +46,8 @@ class Codec(Generic[M]):
         """The message in `payload`. Raises `CodecError` for whatever else is in it."""
         try:
             return self._decode(payload)
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise CodecError(f"{len(payload)} bytes are no message: {error}") from error
-
-
-_MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""Everything the decoder raises on hostile bytes: a string that is no UTF-8 and arrays without bottom come as the last
-two."""
 
 
 class FrameCache(Generic[M]):

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from chubby.types.decoding import MALFORMED
 from chubby.types.identity import CellId
 
 PROTOCOL_VERSION: Final = 1
@@ -112,7 +113,7 @@ def decode_control(payload: bytes) -> Control | None:
     """The control frame in `payload`, None for anything else."""
     try:
         return _DECODER.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except MALFORMED:
         return None
 
 

@@ -29,6 +29,13 @@ def natural(value: int, name: str) -> int:
     return value
 
 
+def below(value: int, ceiling: int, name: str) -> int:
+    """`value`, which must be less than `ceiling`; raises BadArgument."""
+    if value >= ceiling:
+        raise BadArgument(f"{name} is {value}; it is less than {ceiling}")
+    return value
+
+
 def naturals(name: str, *values: int) -> None:
     """Check many numbers of one message at once; raises BadArgument."""
     if min(values) < 0:

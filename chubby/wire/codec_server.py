@@ -20,11 +20,13 @@ from chubby.types.stream import (
     SessionOpened,
 )
 from chubby.wire import chubby_pb2 as pb
-from chubby.wire.checks import member, natural, naturals, present, ticket
+from chubby.wire.checks import below, member, natural, naturals, present, ticket
 from chubby.wire.choice import Choice, nothing, row
 from chubby.wire.codec_nodes import CACHE_KINDS, EVENT_KINDS, put_failure, take_failure
 from chubby.wire.codec_results import ANSWERS
 
+_WHOLE_PPM: Final = 1_000_000
+"""Clocks that may differ by their whole rate bound nothing."""
 _cache_kind = pb.CacheKind.ValueType
 _event_kind = pb.EventKind.ValueType
 
@@ -44,6 +46,7 @@ def _put_session_opened(message: pb.SessionOpened, frame: SessionOpened) -> None
 def _take_session_opened(message: pb.SessionOpened) -> SessionOpened:
     naturals("SessionOpened", message.session, message.cell_id, message.epoch, message.drift_ppm, message.revision)
     naturals("SessionOpened", message.session_lease, message.cache_lease, message.grace_period)
+    below(message.drift_ppm, _WHOLE_PPM, "SessionOpened.drift_ppm")
     return SessionOpened(
         message.session,
         ticket(message.ticket),

@@ -82,3 +82,10 @@ def test_paths_are_checked() -> None:
     """As in the text form."""
     with pytest.raises(BadPath):
         parse('{"then": [{"type": "read", "path": "/a//b"}]}', paths.validate)
+
+
+@pytest.mark.parametrize("text", ['{"then": ' + "[" * 5000, '{"then": [{"type": ' + "[" * 5000])
+def test_nesting_without_end_is_refused(text: str) -> None:
+    """In words, like any other mistake."""
+    with pytest.raises(BadArgument, match="not the JSON of a transaction"):
+        parse(text, paths.validate)

@@ -38,9 +38,19 @@ def test_bytes_that_are_none_are_refused(data: bytes) -> None:
         assert isinstance(meaning_of(data), Sequencer)
 
 
-@pytest.mark.parametrize("data", [b"", b"x" * 16, b"x" * 40, msgspec.msgpack.encode([1, 2, 3]) + bytes(16)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"x" * 16,
+        b"x" * 40,
+        msgspec.msgpack.encode([1, 2, 3]) + bytes(16),
+        b"\x97" + b"\xb4" * 37,
+        b"\x96\xa1/\x01\x01\x01\x01" + b"\x91" * 5000,
+    ],
+)
 def test_for_instance(data: bytes) -> None:
-    """Too short, noise, or something else well formed."""
+    """Too short, noise, something else well formed, text that is none, a nesting without end."""
     with pytest.raises(SequencerInvalid):
         Guard("/svc/leader").check(data)
 

@@ -210,3 +210,20 @@ def test_messages_are_one_line() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_cell(f'[cell]\nname = "t"\n{REPLICAS}\n"new\\nline" = 1', SOURCE)
     assert re.search(r"[\r\n]", str(caught.value)) is None
+
+
+@pytest.mark.parametrize(
+    "key", ["a" + ".a" * 40, '"a" ' + ' . "b"' * 40, "[x" + ".'y'" * 40 + "]\nz", "t = {q" + ".q" * 40]
+)
+def test_a_key_of_very_many_parts_is_refused(key: str) -> None:
+    """The parser of TOML takes memory by the square of their number: 50 kB of dots would be gigabytes."""
+    with pytest.raises(ConfigError, match=r"line [23]: has a name of too many parts"):
+        parse_cell(f"[cell]\n\n{key} = 1\n", SOURCE)
+
+
+def test_an_address_of_many_labels_is_no_key() -> None:
+    """Host names may have their dots."""
+    host = ".".join(["a"] * 30)
+    rows = f'{{id = 1, peer = "{host}:1", client = "{host}:2"}}'
+    text = f'[cell]\nname = "t"\nreplicas = [{rows}]\n[network]\nbind_beyond_loopback = true\n'
+    assert parse_cell(text, SOURCE).replicas[0].peer == f"{host}:1"

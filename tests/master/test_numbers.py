@@ -39,3 +39,22 @@ def test_like_a_set(added: list[int]) -> None:
     intervals = numbers.intervals
     assert all(first <= last for first, last in intervals)
     assert all(one[1] + 1 < other[0] for one, other in pairwise(intervals))
+
+
+@given(st.sets(st.integers(1, 40), min_size=1), st.sets(st.integers(1, 45)))
+def test_gaps_are_filled_but_for_what_is_spared(added: set[int], others: set[int]) -> None:
+    """Everything up to the greatest number is there then, in as many pieces as the spared ones make."""
+    numbers = NumberSet()
+    for number in added:
+        numbers.add(number)
+    spared = sorted(others - added)
+    numbers.fill(spared)
+    assert [number for number in range(50) if number in numbers] == sorted({*range(1, max(added) + 1)} - {*spared})
+    assert numbers.pieces == len(numbers.intervals) <= len(spared) + 1
+
+
+def test_nothing_is_filled_where_nothing_is() -> None:
+    """The empty set has no greatest number."""
+    numbers = NumberSet()
+    numbers.fill([3])
+    assert numbers.intervals == ()

@@ -229,3 +229,10 @@ def test_a_tree_without_a_root_is_refused() -> None:
     with pytest.raises(CorruptData, match="no root"):
         Machine.restore([msgspec.msgpack.encode(fields)])
     assert len(rest) == 1
+
+
+def test_rows_nested_without_end_are_refused() -> None:
+    """As rot, not as an exception of Python's own."""
+    first = next(iter(Machine.genesis(GENESIS).snapshot().slices(1 << 20)))
+    with pytest.raises(CorruptData, match="cannot be restored"):
+        Machine.restore([first, b"\x92\xa4node" + b"\x91" * 5000])

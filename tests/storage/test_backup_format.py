@@ -78,3 +78,30 @@ def test_other_files_are_told_apart(data: bytes) -> None:
     """Whatever is no backup is called so."""
     with pytest.raises(CorruptData, match="no backup"):
         BackupReader([data], "b")
+
+
+def test_a_bomb_goes_off_in_small_pieces() -> None:
+    """A few kilobytes of zstd may be gigabytes of zeros: no more than some megabytes are unpacked at a time."""
+    label = b"".join(encode_backup(LABEL, []))
+    compressor = zstandard.ZstdCompressor(level=6, write_checksum=True).compressobj()
+    body = label[: 8 + int.from_bytes(label[4:8], "little")]
+    body += compressor.compress(snapshot_of([])[:-56]) + b"".join(
+        compressor.compress(bytes(1024 * 1024)) for _ in range(64)
+    )
+    data = body + compressor.flush()
+    assert len(data) < 10_000
+    pieces = BackupReader([data], "bomb").snapshot()
+    assert max(len(next(pieces)) for _ in range(3)) <= 10 * 1024 * 1024
+    with pytest.raises(CorruptData):
+        list(BackupReader([data], "bomb").slices())
+
+
+def test_a_window_without_bounds_is_refused() -> None:
+    """What says that it looks far back would make decompressing take as much memory before anything is unpacked."""
+    compressor = zstandard.ZstdCompressor(
+        compression_params=zstandard.ZstdCompressionParameters.from_level(3, window_log=27)
+    ).compressobj()
+    label = b"".join(encode_backup(LABEL, []))
+    body = label[: 8 + int.from_bytes(label[4:8], "little")] + compressor.compress(bytes(1000)) + compressor.flush()
+    with pytest.raises(CorruptData, match="does not decompress"):
+        list(BackupReader([body], "far").slices())

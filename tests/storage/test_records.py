@@ -126,7 +126,8 @@ def test_a_very_large_batch_is_one_record() -> None:
 
 def test_what_verifies_and_does_not_decode_is_said_to() -> None:
     """It names the place."""
-    for payload in (b"\xc1", b"\x01", b"\x91\x92\x09\x01"):
+    bottomless = b"\x91\x82\xa4type\x03\xa1x" + b"\x91" * 5000
+    for payload in (b"\xc1", b"\x01", b"\x91\x92\x09\x01", b"\x91\x81\xa1\xff\x01", bottomless):
         with pytest.raises(CorruptData, match=r"segment 3, offset 512: the record verifies, but does not decode"):
             decode_batch(payload, Flags.NONE, "segment 3, offset 512")
 

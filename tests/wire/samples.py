@@ -18,6 +18,7 @@ from msgspec import inspect
 from chubby.types.nodes import Stat
 from chubby.types.results import SessionInfo
 from chubby.types.status import CellStatus, ReplicaStatus
+from chubby.types.stream import SessionOpened
 
 GREATEST: Final = (1 << 63) - 1
 NATURALS = st.integers(0, GREATEST)
@@ -33,8 +34,9 @@ SPECIAL: Final[dict[tuple[type, str], st.SearchStrategy[object]]] = {
     (CellStatus, "lease_left"): INTEGERS,
     (CellStatus, "margin"): st.none() | INTEGERS,
     (ReplicaStatus, "lag"): INTEGERS,
+    (SessionOpened, "drift_ppm"): st.integers(0, 999_999),
 }
-"""Fields that are not simply natural numbers; all other numbers are."""
+"""Fields that are not simply natural numbers, or not all of them; all other numbers are any."""
 
 
 def of(kind: object) -> st.SearchStrategy[object]:

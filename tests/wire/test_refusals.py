@@ -301,3 +301,13 @@ def test_an_empty_session_frame_is_meant() -> None:
     """Zero is a value: frames whose fields are all zero are frames."""
     frames: list[ClientFrame] = [OpenSession(0, False), KeepAlive(0, False)]
     assert unpack_client(pack_client(frames)) == frames
+
+
+def test_clocks_that_bound_nothing_are_refused() -> None:
+    """A client divides by what the master says of clocks: a whole million parts would make every lease nothing."""
+    packet = pb.ServerPacket()
+    packet.frames.add().session_opened.drift_ppm = 999_999
+    assert decode_server(packet)
+    packet.frames[0].session_opened.drift_ppm = 1_000_000
+    with pytest.raises(BadArgument, match="drift_ppm is 1000000; it is less than 1000000"):
+        decode_server(packet)
