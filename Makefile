@@ -19,7 +19,7 @@ CODE := chubby tests $(wildcard bench fuse_mount)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup cell test simulate hunt check lint types layers proto verify-proto coverage bench clean
+.PHONY: help setup cell test simulate hunt fuzz torture check lint types layers proto verify-proto coverage bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,13 @@ simulate: $(READY)  ## Run whole cells in the seeded simulator (SEEDS=50 START=0
 
 hunt: $(READY)  ## Run new seeds until Ctrl-C, and keep a ledger of them in .hunt/ (JOBS=2)
 	$(BIN)/python -m tests.simulation --hunt --jobs $(or $(JOBS),1) $(ARGS)
+
+fuzz: $(READY)  ## Fuzz every door that strangers' bytes come through (MINUTES=10 TARGET=session_stream KEEP=1)
+	$(BIN)/python -m tests.fuzzing $(TARGET) --minutes $(or $(MINUTES),10) $(if $(KEEP),--keep) $(ARGS)
+
+torture: $(READY)  ## Torture five real replicas on machines of their own, with real clients (MINUTES=5 SEED=7 KEEP=dir)
+	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(KEEP),--keep $(KEEP)) $(ARGS)
 
 check: lint types layers verify-proto test  ## All that must hold before a change lands
 
