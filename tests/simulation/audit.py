@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from chubby.config.cell import CellConfig
+from chubby.types.calls import Acquire
 from chubby.types.time import Duration
-from tests.simulation.checkers import acknowledged, delays, departures, events, once, queues, story, suffix
+from tests.simulation.checkers import acknowledged, delays, departures, events, grants, once, queues, story, suffix
 from tests.simulation.checkers.events import Watched
+from tests.simulation.checkers.grants import Waiting
 from tests.simulation.clients import ClientHost
 from tests.simulation.configuration import CELL
 from tests.simulation.hosts import ReplicaHost
@@ -75,7 +77,9 @@ class Audit:
         acknowledged.check(tale.told, self._ledger.entries)
         suffix.check(tale.told, self._ends)
         certain = [client for client in clients if client.core.certain(client.clock.now())]
-        departures.check(tale.machine, [client.core.identity.session for client in certain])
+        if self._world.bounded:
+            departures.check(tale.machine, [client.core.identity.session for client in certain])
+        self._check_grants(tale, certain)
         watched: list[Watched] = []
         for workload in workloads:
             if isinstance(workload, Watchers):
@@ -83,3 +87,14 @@ class Audit:
         told = events.check(tale.told, watched, self._world.now - SETTLING)
         ends = sum(end.over for end in self._ends)
         return Found(len(tale.told), len(self._ledger.entries), handed_on, ended, told, ends)
+
+    def _check_grants(self, tale: story.Story, certain: Sequence[ClientHost]) -> None:
+        waiting = [
+            Waiting(client.place, client.core.identity.session, call.handle)
+            for client in certain
+            for call in client.waiting()
+            if isinstance(call, Acquire) and client.awake
+        ]
+        locks, _ = tale.machine.locks("", 0)
+        holders = [owner for lock in locks for owner in lock.holders]
+        grants.check(tale.told, waiting, holders, self._world.now - SETTLING)

@@ -97,6 +97,20 @@ class ClientHost:
             each(number, call, answer)
         done(answer)
 
+    def close(self) -> None:
+        """End the session in good order."""
+        self.core.close(self.clock.now())
+        self._drain()
+
+    @property
+    def awake(self) -> bool:
+        """Whether the process runs, and is not stopped."""
+        return self.alive and self.world.now >= self.paused_until
+
+    def waiting(self) -> list[Call]:
+        """The calls that are not answered yet."""
+        return [call for call, _ in self._waiting.values()]
+
     def crash(self) -> None:
         """kill -9: the process is gone, its connections are reset."""
         self.world.trace(f"{self.place} crashes")

@@ -21,13 +21,13 @@ from chubby import paths
 from chubby.errors import ErrorCode, Failure
 from chubby.types import calls
 from chubby.types.calls import Call, CreateMode
-from chubby.types.identity import HandleNumber
-from chubby.types.nodes import AclNames, LockMode, Stat
-from chubby.types.results import Answer, Contents, Done, Listing, LockGranted, Opened, StatResult, Transacted
+from chubby.types.identity import HandleNumber, Token
+from chubby.types.nodes import AclNames, Stat
+from chubby.types.results import Answer, Contents, Done, Listing, Opened, StatResult, Transacted
 from chubby.types.time import Instant
-from tests.checking import linearizability, locks, nodes, revisions
+from tests.checking import linearizability, nodes, revisions
 from tests.checking.history import History, HistoryBuilder, Keys
-from tests.checking.locks import Granted, Hold, LockCall, LockModel, LockResult, LockSaid
+from tests.checking.locks import LockCall, LockModel, LockResult
 from tests.checking.nodes import Look, Made, NodeCall, NodeModel, NodeResult, Restricted, Said, View, Wrote
 from tests.checking.transactions import Failed, GroupModel, Results, as_group
 from tests.checking.verdict import Judgement
@@ -41,18 +41,14 @@ from tests.simulation.extracts import (
     transaction_of,
     without_transactions,
 )
+from tests.simulation.lock_witness import LockWitness, leaves_open
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
-OPEN_OUTCOMES = frozenset(
-    {ErrorCode.OUTCOME_UNKNOWN, ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_UNKNOWN, ErrorCode.INTERNAL}
-)
-"""After these a call may have taken effect; after all others it certainly did not."""
 LISTED = 16
 """Of so many nodes, those that were used last, a listing counts as a look."""
 MARK = "mark"
 """The only attribute that simulated clients set."""
-HOLDS = {LockMode.EXCLUSIVE: Hold.EXCLUSIVE, LockMode.SHARED: Hold.SHARED}
 
 
 class Chronicle:
@@ -61,6 +57,8 @@ class Chronicle:
     def __init__(self, world: World) -> None:
         self.nodes: HistoryBuilder[AnyCall, AnyResult] = HistoryBuilder()
         self.locks: HistoryBuilder[LockCall, LockResult] = HistoryBuilder()
+        self.sequencers: dict[bytes, tuple[str, Token]] = {}
+        """Of which lock's hold period each is."""
         self.bounded = world.bounded
         """If not, only what changed something is judged: the rest may be of the past (`World.bounded`)."""
         self.searched = 0
@@ -153,7 +151,7 @@ class Witness:
         self._chronicle = chronicle
         self._client = client
         self._handles: dict[HandleNumber, tuple[str, int]] = {}
-        self._owners: dict[HandleNumber, str] = {}
+        self._locks = LockWitness(chronicle, client.place)
         self._certain: Instant = 0
 
     def called(self, call: Call, done: Callable[[Answer], None]) -> Callable[[Answer], None]:
@@ -182,8 +180,7 @@ class Witness:
             self._certain = 0
         elif client.alive and client.core.certain(client.clock.now()):
             return
-        for handle, path in self._owners.items():
-            self._chronicle.begin_lock("cell", path, locks.Release(self._owner(handle)), self._certain)
+        self._locks.over(self._certain)
 
     def _begin(self, call: Call, at: Instant) -> Callable[[Answer], None] | None:
         """Take down that the call was made; what is to be done with the answer (None: it is of no interest)."""
@@ -201,20 +198,23 @@ class Witness:
             case calls.Delete(handle) if handle in self._handles:
                 return self._delete(handle, at)
             case calls.Acquire() | calls.CancelAcquire() | calls.Release() if call.handle in self._handles:
-                return self._lock(call, at)
+                return self._locks.called(self._handles[call.handle][0], call, at)
+            case calls.GetSequencer() | calls.CheckSequencer():
+                return self._locks.asked(call, at)
             case calls.Transact():
                 return self._transact(call, at)
-            case calls.Close(handle) if handle in self._owners:
-                self._give_back(handle, at)
+            case calls.Close(handle) if self._locks.owns(handle):
+                self._locks.give_back(handle, at)
         return None
 
     # --- nodes ---------------------------------------------------------------------------------------------------
 
     def _open(self, call: calls.Open, at: Instant) -> Callable[[Answer], None]:
         chronicle, place = self._chronicle, self._client.place
+        if call.sequential:
+            return partial(self._named, call, at)
         number = vanish = 0
         if call.create is not CreateMode.NEVER and call.path != paths.ROOT:
-            assert not call.sequential, "nobody can tell what it was called"
             create = nodes.Create(call.contents, call.create is CreateMode.MAY, call.ephemeral)
             number = chronicle.begin(place, call.path, create, at)
             if call.ephemeral:
@@ -240,6 +240,17 @@ class Witness:
                 chronicle.nodes.fail(vanish)
 
         return opened
+
+    def _named(self, call: calls.Open, at: Instant, answer: Answer) -> None:
+        """The cell gave the name. If nobody was told which, nobody speaks of it."""
+        if isinstance(answer, Opened):
+            chronicle = self._chronicle
+            self._handles[call.handle] = answer.path, answer.stat.instance
+            create = nodes.Create(call.contents, ephemeral=call.ephemeral)
+            number = chronicle.begin(self._client.place, answer.path, create, at)
+            chronicle.nodes.answer(number, Made(answer.stat.instance), chronicle.instant(), made=answer.stat.created)
+            if call.ephemeral:
+                chronicle.begin("cell", answer.path, nodes.Vanish(), at)
 
     def _read(self, path: str, at: Instant, answer: Answer) -> None:
         look = partial(self._chronicle.look, self._client.place, path, at)
@@ -333,45 +344,6 @@ class Witness:
         elif not leaves_open(answer):
             self._chronicle.nodes.fail(number)
 
-    # --- locks ---------------------------------------------------------------------------------------------------
-
-    def _owner(self, handle: HandleNumber) -> str:
-        return f"{self._client.place}/{handle}"
-
-    def _give_back(self, handle: HandleNumber, at: Instant) -> None:
-        """From now on it may be given back, and nobody is told when."""
-        self._chronicle.begin_lock("cell", self._owners[handle], locks.Release(self._owner(handle)), at)
-
-    def _lock(self, call: calls.Acquire | calls.CancelAcquire | calls.Release, at: Instant) -> Callable[[Answer], None]:
-        chronicle = self._chronicle
-        path, owner = self._handles[call.handle][0], self._owner(call.handle)
-        done: LockCall
-        match call:
-            case calls.Acquire(mode=mode):
-                self._owners[call.handle] = path
-                done = locks.Acquire(owner, HOLDS[mode])
-            case calls.CancelAcquire():
-                done = locks.Confirm(owner)
-            case calls.Release():
-                done = locks.Release(owner)
-        number = chronicle.begin_lock(self._client.place, path, done, at)
-
-        def answered(answer: Answer) -> None:
-            match answer:
-                case LockGranted(token):
-                    chronicle.locks.answer(number, Granted(token), chronicle.instant())
-                case Done():
-                    said = LockSaid.RELEASED if isinstance(call, calls.Release) else LockSaid.NOT_HELD
-                    chronicle.locks.answer(number, said, chronicle.instant())
-                case Failure(ErrorCode.LOCK_NOT_HELD):
-                    chronicle.locks.answer(number, LockSaid.NOT_HELD, chronicle.instant())
-                case Failure() if not leaves_open(answer):
-                    chronicle.locks.fail(number)
-                case Failure() if isinstance(call, calls.Acquire):
-                    self._give_back(call.handle, chronicle.instant())
-
-        return answered
-
 
 def view(stat: Stat, contents: bytes | None) -> View:
     """A node as its metadata, and its contents if they were read, show it."""
@@ -382,8 +354,3 @@ def view(stat: Stat, contents: bytes | None) -> View:
 def names_of(acl: AclNames) -> str:
     """Three names of ACLs in one."""
     return f"{acl.read} {acl.write} {acl.change}"
-
-
-def leaves_open(answer: Answer) -> bool:
-    """Whether the call may have taken effect, although this is all its client was told."""
-    return isinstance(answer, Failure) and answer.code in OPEN_OUTCOMES

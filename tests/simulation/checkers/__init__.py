@@ -13,6 +13,7 @@ with a rule, or with what clients were told:
 | `acknowledged` | what a client was told stands in the log, and says the same                                 |
 | `suffix`       | a session that was told of its end does nothing more, and whatever it asks says so          |
 | `events`       | watchers are told of every change, in order, once                                           |
+| `grants`       | whoever holds a lock knows it                                                               |
 | `departures`   | who is gone leaves nothing behind                                                           |
 
 Each is a module with its own tests, on good and on broken input.

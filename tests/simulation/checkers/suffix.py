@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from chubby.client.state import SessionState
 from chubby.errors import ErrorCode, Failure
 from chubby.namespace.commands import Request
-from chubby.types.calls import Acquire, Call, GetContentsAndStat, Open, Release, SetContents
+from chubby.types.calls import Acquire, Call, Close, GetContentsAndStat, Open, Release, SetContents
 from chubby.types.identity import CallNumber, HandleNumber, SessionId
 from chubby.types.results import Answer, Opened
 from chubby.types.time import SECOND
@@ -47,11 +47,15 @@ class End:
         return self._client.core.identity.session
 
     def answered(self, number: CallNumber, call: Call, answer: Answer) -> None:
-        """The client was told this; 0 is the number of what came from its cache. Raises Violation."""
+        """The client was told this; 0 is the number of what came from its cache. Raises Violation.
+
+        Close never fails: what it asks for has come true.
+        """
         expired = isinstance(answer, Failure) and answer.code is ErrorCode.SESSION_EXPIRED
         if isinstance(answer, Opened) and isinstance(call, Open):
             self._handles[call.handle] = None
-        if self.over and not expired and (not number or number > self.last):
+        silent = isinstance(call, Close)
+        if self.over and not expired and not silent and (not number or number > self.last):
             raise Violation(f"{self._client.place} was told {answer} to {call} after its session had expired")
         if expired and not self.over:
             self.over = True

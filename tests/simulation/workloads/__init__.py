@@ -13,12 +13,16 @@ from typing import Final, Protocol, runtime_checkable
 
 from tests.simulation.clients import ClientHost
 from tests.simulation.tempo import Tempo
+from tests.simulation.workloads.fences import Fences
+from tests.simulation.workloads.gates import Gates
 from tests.simulation.workloads.jugglers import Jugglers
 from tests.simulation.workloads.locks import Locks
+from tests.simulation.workloads.numbers import Numbers
 from tests.simulation.workloads.presence import Presence
 from tests.simulation.workloads.recipes import Recipes
 from tests.simulation.workloads.registers import Registers
 from tests.simulation.workloads.sprouts import Sprouts
+from tests.simulation.workloads.waiters import Waiters
 from tests.simulation.workloads.watchers import Watchers
 from tests.simulation.world import World
 
@@ -55,6 +59,10 @@ WORKLOADS: Final[Mapping[str, Callable[[World], Workload]]] = MappingProxyType(
         "sprouts": Sprouts,
         "jugglers": Jugglers,
         "watchers": Watchers,
+        "waiters": Waiters,
+        "fences": Fences,
+        "gates": Gates,
+        "numbers": Numbers,
         "recipes": Recipes,
     }
 )
