@@ -9,10 +9,10 @@ that. Tests that signal one mean what a user does at a terminal.
 Python may have been told to keep no bytecode, as in many containers (PYTHONDONTWRITEBYTECODE). Then each of the
 hundreds of processes that tests start would compile all of the project before it begins: here bytecode is kept.
 
-Tests with `pytest.mark.fuse` mount something, tests with `pytest.mark.needs("rsync")` run a program that may not be
-installed. Where that cannot be done they are left out: the closing line counts them as deselected, and lines above it
-say why. Under pytest-xdist (`make test`) it is the workers that leave them out, each the same, and this is where the
-process that started them learns of it.
+Tests with `pytest.mark.fuse` mount something, those with `pytest.mark.machines` make network namespaces, those with
+`pytest.mark.needs("rsync")` run a program that may not be installed. Where that cannot be done they are left out: the
+closing line counts them as deselected, and lines above it say why. Under pytest-xdist (`make test`) it is the workers
+that leave them out, each the same, and this is where the process that started them learns of it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import pytest
 from hypothesis import settings
 
 from fuse_mount.library import unavailable
+from tests.torture import machines
 
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -55,6 +56,7 @@ class Worker(Protocol):
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marks known."""
     config.addinivalue_line("markers", "fuse: mounts something; left out where that cannot be done")
+    config.addinivalue_line("markers", "machines: makes network namespaces; left out where that cannot be done")
     config.addinivalue_line("markers", "needs(*programs): runs these programs; left out where one is not installed")
 
 
@@ -65,6 +67,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     why = unavailable(helper=True) if mounting else None
     if why is not None:
         leave_out(config, items, mounting, f"{len(mounting)} tests of the mount are LEFT OUT: {why}")
+    isolated = [item for item in items if item.get_closest_marker("machines") is not None]
+    why = machines.unavailable() if isolated else None
+    if why is not None:
+        leave_out(config, items, isolated, f"{len(isolated)} tests on machines of their own are LEFT OUT: {why}")
     for item in items[:]:
         missing = [name for mark in item.iter_markers("needs") for name in mark.args if shutil.which(name) is None]
         if missing:

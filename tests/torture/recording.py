@@ -123,6 +123,10 @@ class Recorder:
         """One line, at once."""
         self._file.write(msgspec.json.encode(line) + b"\n")
 
+    def close(self) -> None:
+        """Nothing more is written down."""
+        self._file.close()
+
 
 def read(file: Path) -> Iterator[Line]:
     """All lines of a file. The last one may be torn, if its writer was killed: it is left out then."""
