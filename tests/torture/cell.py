@@ -43,6 +43,8 @@ digest_interval = "10s"
 PEERS, CLIENTS = 7101, 7201
 """Ports."""
 BALLAST = "ballast"
+SERVES = "serves clients at"
+"""What a replica logs when it is there."""
 
 
 class TornCell(Cell):
@@ -51,6 +53,7 @@ class TornCell(Cell):
     def __init__(self, directory: Path, machines: Mapping[ReplicaId, Machine]) -> None:
         """Nothing started, disks empty but for what formatting writes."""
         self.machines = machines
+        self._said: dict[ReplicaId, int] = {}
         for replica in machines:
             disk = directory / "data" / f"replica-{replica}"
             disk.mkdir(parents=True)
@@ -68,6 +71,17 @@ class TornCell(Cell):
         """On the replica's own machine."""
         daemon = (sys.executable, "-m", "chubby.daemon", "--config", str(self.file), "--replica", str(replica))
         return bound(*self.machines[replica].inside(*daemon))
+
+    def start(self, *replicas: ReplicaId) -> None:
+        """Start these, or all that do not run."""
+        for replica in replicas or tuple(self.members):
+            if replica not in self.processes:
+                self._said[replica] = len(self.log(replica)) if self.log_file(replica).exists() else 0
+        super().start(*replicas)
+
+    def ready(self, replica: ReplicaId) -> bool:
+        """Whether it has said that it serves since it was started last: before that, signals find a bare Python."""
+        return SERVES in self.log(replica)[self._said[replica] :]
 
     def peek(self) -> dict[ReplicaId, CellStatus]:
         """What each replica that answers says."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ class Disks:
             if code == 0:
                 cell.start(victim)
                 striker.await_end(victim, strike.lasts)
-                code = striker.end(victim, 0, EXIT_STORAGE, -signal.SIGTERM)
+                code = striker.end(victim, 0, EXIT_STORAGE)
             self._note("stopped by a full disk" if code == EXIT_STORAGE else "got by on a full disk")
         finally:
             cell.make_room(victim)

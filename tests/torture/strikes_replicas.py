@@ -71,6 +71,8 @@ class ReplicaStriker(Striker):
 
     def end(self, replica: ReplicaId, *expected: int) -> int:
         """Have it end by SIGTERM, unless it has ended; its exit code. Raises Finding for any but these."""
+        if not self.cell.ready(replica):
+            expected = (*expected, -signal.SIGTERM)
         process = self.cell.processes.pop(replica)
         process.terminate()
         try:
