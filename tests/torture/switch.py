@@ -155,7 +155,7 @@ class Network:
     """The switch between these machines, as its owner has it."""
 
     def __init__(self, machines: Sequence[Machine], seed: int) -> None:
-        """Started; the weather is clear."""
+        """Started and at work; the weather is clear."""
         cables = {machine.number: machine.cable for machine in machines}
         self.numbers = list(cables)
         self._ways: dict[str, dict[Way, Weather]] = {}
@@ -168,6 +168,7 @@ class Network:
             stdout=subprocess.PIPE,
             pass_fds=tuple(cables.values()),
         )
+        self._send(Orders())  # answered once it is there
 
     def impose(self, name: str, ways: Mapping[Way, Weather]) -> None:
         """Have this weather on these ways until the same name imposes another one, or `{}`.
