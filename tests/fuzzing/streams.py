@@ -69,7 +69,9 @@ from tests.fuzzing.cell import LoneCell
 from tests.fuzzing.program import Program, block
 from tests.fuzzing.target import KIB, MIB, Target
 
-FULL: Final = Mode.READ | Mode.WRITE | Mode.CHANGE_ACL
+FULL: Final = Mode.READ | Mode.WRITE
+ALL: Final = FULL | Mode.CHANGE_ACL
+"""More than most may."""
 EVERY_EVENT: Final = EventMask(sum(flag.value for flag in EventMask))
 ACL: Final = AclNames(ANYONE, "staff", ANYONE)
 GREATEST: Final = (1 << 63) - 1
@@ -84,7 +86,7 @@ def calls_on(handle: int, path: str, number: int) -> Sequence[Call]:
     return (
         Open(handle, path, FULL, EVERY_EVENT, may),
         Open(handle, path, FULL, EVERY_EVENT, may, ephemeral=True, contents=contents, acl=ACL),
-        Open(handle, path, Mode.READ, create=must, sequential=True, attributes={"k": contents}),
+        Open(handle, path, ALL, create=must, sequential=True, attributes={"k": contents}),
         Open(handle, path),
         Close(handle),
         GetContentsAndStat(handle),
@@ -136,8 +138,8 @@ class AnyClients:
         self.sent: dict[tuple[int, int], int] = {}
 
     def attach(self) -> int:
-        """Another stream."""
-        stream = self.cell.attach()
+        """Another stream, of an administrator or of somebody else."""
+        stream = self.cell.attach(("root", "alice", "root")[len(self.attached) % 3])
         self.attached.append(stream)
         self.fresh.add(stream)
         return stream
