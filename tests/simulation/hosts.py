@@ -72,6 +72,9 @@ class ReplicaHost:
         """Told, once, when the process is gone."""
         self.observe: Callable[[ReplicaHost], None] = lambda host: None
         self._cell = cell
+        self.incarnation = 0
+        self.retired = False
+        """Whether this machine is switched off for good, whoever may want to start it."""
         self.life = 0
         """Counts the lives of the process; 0 before the first."""
         self._directory: DataDirectory | None = None
@@ -100,6 +103,8 @@ class ReplicaHost:
     def start(self) -> None:
         """Start the process from whatever is on disk, as `chubbyd` does. The disk may not let it."""
         assert self.replica is None, "it runs already"
+        if self.retired:
+            return
         self.life += 1
         if self.coming:
             self.trouble = self.coming.pop(0)
@@ -116,6 +121,9 @@ class ReplicaHost:
             self.world.trace(f"{self.place} is rotten: {error}")
             self._begin_anew(directory)
             opened = directory.open(loader := Loader(), segment_size=SEGMENT)
+        for warning in opened.warnings:
+            self.world.trace(f"{self.place} warns: {warning}")
+        self.incarnation = opened.identity.incarnation
         vault = Vault(opened, self._cell, self.clock.now, chunk=4096, slice_size=4096)
         address = self.config.replica(self.number)
         assert address is not None, "hosts are those of configured replicas"
@@ -132,7 +140,7 @@ class ReplicaHost:
             now=self.clock.now(),
         )
         self._work = DiskWork(self, self.replica, vault)
-        self.world.trace(f"{self.place} starts, incarnation {opened.identity.incarnation:x}")
+        self.world.trace(f"{self.place} starts, incarnation {self.incarnation:x}")
         self.pump()
 
     def at_disk(self, work: Callable[[], None]) -> None:
@@ -160,19 +168,13 @@ class ReplicaHost:
         """kill -9 and power failure in one: the process is gone, what was not synced may be lost or torn, what was
         being written as well.
         """
-        if self.replica is None:
-            return
-        self.world.trace(f"{self.place} crashes")
-        self._die()
-        self.power_loss()
+        if self._die("crashes"):
+            self.power_loss()
 
     def kill(self) -> None:
         """kill -9: the process is gone, and the machine goes on. What was written is still seen, synced or not."""
-        if self.replica is None:
-            return
-        self.world.trace(f"{self.place} is killed")
-        self._die()
-        self.disk.process_crash()
+        if self._die("is killed"):
+            self.disk.process_crash()
 
     def power_loss(self) -> None:
         """The machine goes down, and what was not synced may be lost or torn."""
@@ -184,12 +186,15 @@ class ReplicaHost:
         self._drop()
         self.disk.process_crash()
 
-    def _die(self) -> None:
-        """In the middle of an append, half the time."""
-        work = self._work
-        if work is not None and self.chance.random() < 0.5:
-            work.cut_short()
+    def _die(self, how: str) -> bool:
+        """In the middle of an append, half the time; whether there was a process."""
+        if self.replica is None or self._work is None:
+            return False
+        self.world.trace(f"{self.place} {how}")
+        if self.chance.random() < 0.5:
+            self._work.cut_short()
         self._drop()
+        return True
 
     def wipe(self) -> None:
         """The disk is replaced by an empty one."""

@@ -10,7 +10,9 @@ import random
 
 import msgspec
 
+from chubby.config.cell import Timing
 from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration
+from tests.simulation.configuration import SHORT, draw_timing
 from tests.simulation.faults import BEYOND, FAULTS
 from tests.simulation.network import Weather
 from tests.simulation.tempo import Rhythm, Tempo
@@ -21,6 +23,9 @@ RATE = 20
 """Operations a second of all clients together, as most seeds have it."""
 UNBOUNDED = 1 / 8
 """So many seeds have clocks beyond the bound."""
+
+OPERATED = 1 / 4
+"""In so many an operator changes the members."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -37,14 +42,18 @@ class Plan(msgspec.Struct, frozen=True):
     rate: float
     """Operations a second, of all clients together."""
     rhythm: Rhythm
-    bounded: bool
-    """Whether clocks keep to the bound that the cell agreed upon (see `World.bounded`)."""
     faults: tuple[str, ...]
     interval: Duration
     """The mean between two faults."""
     weather: Weather
     fsync: Duration
     """What an fsync takes while its disk is well; some take up to twice as long."""
+    bounded: bool = True
+    """Whether clocks keep to the bound that the cell agreed upon (see `World.bounded`)."""
+    timing: Timing = SHORT
+    """Leases, grace, and how often replicas compare their states."""
+    operated: bool = False
+    """Whether an operator changes the members."""
 
     def tempo(self) -> Tempo:
         """The pauses of each client in each workload, so that all of them together keep the rate."""
@@ -72,7 +81,6 @@ def draw(seed: int, duration: Duration) -> Plan:
         workloads=_some(chance, tuple(name for name in WORKLOADS if name not in SELDOM)) + _seldom(seed),
         rate=chance.choice((RATE / 4, RATE, RATE, RATE * 2)),
         rhythm=chance.choice(tuple(Rhythm)),
-        bounded=bounded,
         faults=_some(chance, tuple(FAULTS)),
         interval=round(chance.uniform(0.5, 6.0) * SECOND),
         weather=Weather(
@@ -82,6 +90,9 @@ def draw(seed: int, duration: Duration) -> Plan:
             late=chance.choice((0.0, 0.0, 0.002)),
         ),
         fsync=chance.choice((150 * MICROSECOND, 150 * MICROSECOND, 2 * MILLISECOND, 15 * MILLISECOND)),
+        bounded=bounded,
+        timing=draw_timing(stream(seed, "timing")),
+        operated=stream(seed, "operated").random() < OPERATED,
     )
     return plan if bounded else _without_bound(plan)
 

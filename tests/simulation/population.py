@@ -67,6 +67,10 @@ class Population:
                 workload.join(client, tempo)
         return client
 
+    def know(self, address: str, host: ReplicaHost) -> None:
+        """A replica can be reached there; all clients find it, also those that are there already."""
+        self._hosts[address] = host
+
     def settle(self) -> None:
         """From now on nobody is replaced."""
         self._settled = True

@@ -6,14 +6,16 @@ from collections import Counter
 
 import msgspec
 
+from chubby.types.identity import ReplicaId
 from chubby.types.time import SECOND, Duration
 from tests.simulation.audit import SETTLING, Audit, Found
-from tests.simulation.configuration import CELL, configuration
+from tests.simulation.configuration import CELL, address_of, configuration
 from tests.simulation.faults import Faults
 from tests.simulation.faults.field import Field
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.invariants import LogChecker, MasterChecker
 from tests.simulation.network import Network
+from tests.simulation.operators import Operator
 from tests.simulation.plan import Plan, draw
 from tests.simulation.population import Population
 from tests.simulation.recovery import Probe
@@ -52,7 +54,7 @@ class Scenario:
         self.world = World(plan.seed, tracing)
         self.world.bounded = plan.bounded
         self.world.trace(plan.describe())
-        config = configuration(plan.replicas)
+        config = configuration(range(1, plan.replicas + 1), plan.timing)
         self.network = Network(self.world, plan.weather)
         self.hosts = [ReplicaHost(self.world, self.network, config, CELL, each.id) for each in config.replicas]
         for host in self.hosts:
@@ -67,6 +69,7 @@ class Scenario:
         self.population.on_arrival.append(self.audit.follow)
         field = Field(self.world, self.network, self.hosts, self.population.clients, self.world.stream("faults"))
         self.faults = Faults(field, plan.faults, plan.interval)
+        self.operator = Operator(field, self.population, self._build)
 
     @classmethod
     def of(cls, seed: int, duration: Duration = 60 * SECOND, tracing: bool = False) -> Scenario:
@@ -93,9 +96,12 @@ class Scenario:
         for _ in range(self.plan.clients):
             self.population.add(self.plan.caching, self.plan.tempo())
         self.faults.start()
+        if self.plan.operated:
+            self.operator.start()
         world.run(START + self.plan.duration)
         world.trace("calm")
         self.faults.stop()
+        self.operator.stop()
         self._recover()
         world.run(world.now + SETTLING)
         found = self.audit.check(self.hosts, self.population.living(), self.workloads.values())
@@ -134,7 +140,21 @@ class Scenario:
             + ", ".join(f"{host.place} {_standing(host)}" for host in self.hosts)
         )
 
+    def _build(self, number: ReplicaId) -> ReplicaHost:
+        """The machine of a replica that is new to the cell; its configuration file names who is there, and itself."""
+        config = configuration([*(host.number for host in self.hosts), number], self.plan.timing)
+        host = ReplicaHost(self.world, self.network, config, CELL, number)
+        host.usual_fsync = host.fsync = self.plan.fsync
+        host.observe = self._observe
+        for other in self.hosts:
+            other.peers[number] = host
+            host.peers[other.number] = other
+        self.population.know(address_of(number).client, host)
+        return host
+
     def _all_equal(self) -> bool:
+        if self.operator.busy:
+            return False
         standings = [host.replica.peer_status(host.clock.now()) for host in self.hosts if host.replica is not None]
         if len(standings) < len(self.hosts):
             return False

@@ -59,7 +59,7 @@ def test_a_broken_history_is_caught(second: tuple[str, int, int, int, bytes, boo
 def test_two_believers_are_caught() -> None:
     """DESIGN §3 Master lease; whoever does not believe is nobody's rival."""
     world = World(1)
-    config = configuration(3)
+    config = configuration((1, 2, 3))
     hosts = [ReplicaHost(world, Network(world, Weather()), config, CELL, each.id) for each in config.replicas]
     checker = MasterChecker(hosts)
     checker.observe(hosts[0])
