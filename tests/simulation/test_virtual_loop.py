@@ -149,7 +149,7 @@ def test_an_exception_that_nobody_took_is_found_at_the_end(machine: Machine) -> 
     machine.loop.check_at_end()
     task = machine.loop.create_task(fail(), name="orphan")
     machine.run()
-    with pytest.raises(Violation, match="orphan"):
+    with pytest.raises(Violation, match="orphan failed, and nobody heard"):
         machine.loop.check_at_end()
     assert isinstance(task.exception(), KeyError)
 

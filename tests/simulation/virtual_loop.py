@@ -191,7 +191,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self.check()
         for task in self._failed:
             if task._log_traceback:
-                raise Violation(f"nobody took the exception of {task.get_name()}") from task.exception()
+                error = task.exception()
+                raise Violation(f"{task.get_name()} failed, and nobody heard: {error!r}") from error
 
     def pending(self) -> list[str]:
         """The tasks that are not done, by name."""
