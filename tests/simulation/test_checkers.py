@@ -9,12 +9,16 @@ import pytest
 
 from chubby.replica.replica import Replica
 from chubby.types.nodes import NodeKind
+from chubby.types.time import NEVER
 from tests.simulation.configuration import CELL, configuration
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.invariants import MasterChecker
 from tests.simulation.network import Network, Weather
 from tests.simulation.violation import Violation
+from tests.simulation.workloads.fences import FencingChecker
+from tests.simulation.workloads.gates import GateChecker
 from tests.simulation.workloads.locks import LockChecker
+from tests.simulation.workloads.numbers import NumberChecker
 from tests.simulation.workloads.presence import PresenceChecker
 from tests.simulation.workloads.registers import Access, RegisterChecker
 from tests.simulation.workloads.sprouts import KindChecker
@@ -143,3 +147,61 @@ def test_who_is_told_to_be_safe_still_holds() -> None:
     checker.acquired("c2", 2, lambda: True)
     with pytest.raises(Violation, match="kept"):
         checker.kept("c1")
+
+
+def test_writes_under_hold_periods_never_mix() -> None:
+    """DESIGN §4 Token: whoever slept through the end of its hold period writes nothing after its successor has."""
+    checker = FencingChecker()
+    for revision, token in ((10, 1), (14, 2), (12, 1), (20, 2)):
+        checker.wrote("c1", revision, token)
+    for revision, token in ((16, 1), (21, 1), (11, 2)):
+        with pytest.raises(Violation, match="between"):
+            checker.wrote("c2", revision, token)
+
+
+def test_an_open_gate_refuses_nobody() -> None:
+    """DESIGN §4 ACLs: asked from 20 to 30, after a closing that a whole opening followed, or did not."""
+    checker = GateChecker()
+    with pytest.raises(Violation, match="open all the while"):
+        checker.refused("c1", 20, 30)
+    checker.turned(False, 5, 6)
+    checker.refused("c1", 20, 30)
+    checker.turned(True, 6, 9)
+    checker.refused("c1", 20, 30)
+    checker.turned(True, 8, 12)
+    with pytest.raises(Violation, match="open all the while"):
+        checker.refused("c1", 20, 30)
+    checker.refused("c1", 12, 30)
+    checker.turned(False, 31, 40)
+    with pytest.raises(Violation, match="open all the while"):
+        checker.refused("c1", 20, 30)
+    checker.turned(False, 7, NEVER)
+    checker.refused("c1", 20, 30)
+
+
+def test_names_are_given_once_and_in_order() -> None:
+    """DESIGN §4 Revision: a sequence counter per directory. Concurrent creations may be named in either order."""
+    checker = NumberChecker()
+    checker.made("c1", "/r/item-2", False, 0, 10)
+    checker.made("c2", "/r/item-1", False, 5, 12)
+    with pytest.raises(Violation, match="made before"):
+        checker.made("c3", "/r/item-2", False, 20, 30)
+    with pytest.raises(Violation, match="after /r/item-2 was known"):
+        checker.made("c3", "/r/item-0", False, 11, 30)
+
+
+def test_a_listing_tells_what_is_there() -> None:
+    """DESIGN §5: child lists are cached, and as consistent as contents."""
+    checker = NumberChecker()
+    checker.made("c1", "/r/item-1", False, 0, 10)
+    checker.made("c1", "/r/item-2", True, 0, 10)
+    with pytest.raises(Violation, match="misses"):
+        checker.listed("c2", set(), 11)
+    checker.listed("c2", set(), 9)
+    checker.listed("c2", {"/r/item-1"}, 11)
+    checker.deleting("/r/item-1")
+    checker.listed("c2", set(), 20)
+    checker.listed("c2", {"/r/item-1"}, 20)
+    checker.deleted("/r/item-1", 30)
+    with pytest.raises(Violation, match="sees"):
+        checker.listed("c2", {"/r/item-1"}, 31)
