@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import traceback
 from contextlib import ExitStack
@@ -10,23 +12,27 @@ from pathlib import Path
 from tests.torture.__main__ import INTERRUPTED, RED
 from tests.torture.evidence import Evidence, Verdicts, verdicts
 from tests.torture.report import Summary, table
-from tests.torture.run import Options, Run, stop_by_signal
+from tests.torture.run import Options, Run
+from tests.torture.seclusion import HANDED_DOWN
 
 
 def main(arguments: list[str]) -> int:
     """Run, judge, print; the exit code."""
     seconds, seed, folder = arguments
     options = Options(float(seconds), int(seed), Path(folder))
-    stop_by_signal()
-    try:
-        summary = take_place(options)
-    except KeyboardInterrupt:
-        say("interrupted; everything is cleaned up")
-        return INTERRUPTED
+    for number in HANDED_DOWN:
+        signal.signal(number, interrupted)
+    summary = take_place(options)
     text = table(summary)
     (options.folder / "report.txt").write_text(text + "\n")
     say(text)
     return 0 if summary.passed else RED
+
+
+def interrupted(*_: object) -> None:
+    """End here and now: the world ends with us, and whatever is in it. Nothing has to be asked to stop."""
+    os.write(sys.stdout.fileno(), b"interrupted; nothing is left behind\n")
+    os._exit(INTERRUPTED)
 
 
 def take_place(options: Options) -> Summary:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -201,14 +199,3 @@ def _series(session: chubby.Session, prefix: str) -> dict[str, list[str]]:
     while (contents := _read(session, f"{prefix}{len(found)}")) is not None:
         found[f"{prefix}{len(found)}"] = contents.decode().split("\n")[:-1]
     return found
-
-
-def stop_by_signal() -> None:
-    """SIGTERM is Ctrl-C to the run, which cleans up after it."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    assert threading.current_thread() is threading.main_thread(), "signals are the main thread's"
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
