@@ -1,7 +1,8 @@
 """A deterministic simulation of whole cells: production replicas and production client sessions in a hostile world.
 
-Five production `Replica`s over production storage, and production client `SessionCore`s, run on virtual time. Only what
-a machine would provide is replaced: the disk (`tests.storage.fake_files`), the network, the clock, the process.
+Five production `Replica`s over production storage, and production client `SessionCore`s, some with all that is above
+them (sessions, handles, recipes), run on virtual time. Only what a machine would provide is replaced: the disk
+(`tests.storage.fake_files`), the network, the clock, the process.
 Everything that is drawn is drawn from streams of the seed, so a seed names a run exactly.
 
     make simulate SEEDS=100 START=0        many seeds
@@ -17,6 +18,8 @@ Everything that is drawn is drawn from streams of the seed, so a seed names a ru
 | `clients`     | a client's machine around the production session                                  |
 | `population`  | the clients of a run, and who takes the place of one that died                    |
 | `tempo`       | when clients act                                                                  |
+| `programs/`   | programs as users write them, on production recipes, each with its checker        |
+| `virtual_loop` | the asyncio loop they run on, on virtual time                                    |
 | `workloads/`  | what clients do, each with the checker of what it may see                         |
 | `faults/`     | what goes wrong                                                                   |
 | `invariants`  | what must hold of the replicas at any moment                                      |
