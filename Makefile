@@ -19,7 +19,8 @@ CODE := chubby tests $(wildcard bench fuse_mount)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup cell test simulate hunt fuzz torture check lint types layers proto verify-proto coverage bench clean
+.PHONY: help setup cell test simulate hunt fuzz torture mutants check lint types layers proto verify-proto coverage bench\
+    clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,9 @@ fuzz: $(READY)  ## Fuzz every door that strangers' bytes come through (MINUTES=1
 torture: $(READY)  ## Torture five real replicas on machines of their own, with real clients (MINUTES=5 SEED=7 KEEP=dir)
 	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(KEEP),--keep $(KEEP)) $(ARGS)
+
+mutants: $(READY)  ## Put each known bug into the product and see the simulator find it (NAMES= SEEDS=2000 JOBS=1)
+	$(BIN)/python -m tests.mutants $(NAMES) --seeds $(or $(SEEDS),2000) --jobs $(or $(JOBS),1) $(ARGS)
 
 check: lint types layers verify-proto test  ## All that must hold before a change lands
 
