@@ -153,7 +153,8 @@ class AnyCell:
         assert self.core.cache._size <= self.core.cache._limit, "the cache keeps to its bound"
         assert figures.state is self.core.state
         assert self.core.state.live or not self.core.certain(self.now), "who is not live is certain of nothing"
-        assert self.core.state.live or not len(self.core.cache), "out of a lease nothing is cached"
+        idle = not self.core.cache.enabled and not len(self.core.cache)
+        assert self.core.state.live or idle, "out of a lease the cache is off and empty"
 
 
 def greetings(number: int) -> Sequence[ServerFrame]:

@@ -15,7 +15,7 @@ from chubby.errors import CorruptData
 from chubby.paxos.ready import Recovered
 from chubby.storage.faults import ForeignData
 from chubby.storage.snapshots import ROTTEN
-from tests.storage.fake_files import FakeFiles
+from tests.storage.fake_files import FakeFiles, nothing
 from tests.storage.samples import Batch, expected, reopened, same_log, slices
 from tests.storage.test_machine import DiskAtWork
 
@@ -39,7 +39,9 @@ class DiskThatRots(DiskAtWork):
     def a_bit_flips(self, data: st.DataObject, bit: int) -> None:
         """While the replica is down. It starts with all it had, or not before the bit is put right."""
         self._stop()
-        name = data.draw(st.sampled_from(files_of(self.files)))
+        files = files_of(self.files)
+        log = [name for name in files if name.endswith(".wal") and any(self.files.contents(name))]
+        name = data.draw(st.sampled_from(log or files) | st.sampled_from(files))
         content = self.files.contents(name)
         # Half of them where something is written: most of a segment is zeros.
         written = [offset for offset, byte in enumerate(content) if byte] or [0]
@@ -65,7 +67,9 @@ class DiskThatRots(DiskAtWork):
             assert self._start(), "a refused start changes nothing"
 
     def _stop(self) -> None:
+        """Down, and only what was synced is there: it is that which rots."""
         self.opened.close()
+        self.files.power_loss(nothing)
         self.pinned.clear()
 
     def _start(self) -> bool:

@@ -189,6 +189,19 @@ class AnyCrowd(RuleBasedStateMachine):
         """Any call, under any number, acknowledging what was never answered."""
         self._say(which, CallFrame(number, acknowledged, patience, calls_on(handle, path, extra)[kind], caching))
 
+    @rule(
+        which=WHICH,
+        kind=st.integers(0, KINDS - 1),
+        path=st.sampled_from(PATHS),
+        first=st.integers(1, 60),
+        count=st.integers(2, 24),
+        extra=st.integers(0, 9),
+    )
+    def burst(self, which: int, kind: int, path: str, first: int, count: int, extra: int) -> None:
+        """Many calls of one kind in one packet, each with another number and another handle."""
+        numbers = range(first, first + count)
+        self._say(which, *(CallFrame(number, 0, 0, calls_on(number, path, extra)[kind], True) for number in numbers))
+
     @rule(which=WHICH, frames=st.lists(FRAMES, min_size=1, max_size=4))
     def anything(self, which: int, frames: list[ClientFrame]) -> None:
         """Frames of any kind with anything in them."""
@@ -247,7 +260,11 @@ class AnyCrowd(RuleBasedStateMachine):
         if hasattr(self, "honest"):
             for stream in self.clients.attached:
                 self.clients.cell.detach(stream)
+            self.clients.cell.detach(self.honest.stream)
             self.clients.cell.pass_time(8 * SECOND)
+            machine = self.clients.cell.replica.machine
+            assert machine is not None and machine.session_count == 0, "who is gone is forgotten with his lease"
+            self.honest.stream = 0
             self.honest.settle_in()
             if not self.honest.handle:
                 self.honest.settle_in()
