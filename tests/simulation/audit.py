@@ -9,7 +9,7 @@ import msgspec
 from chubby.config.cell import CellConfig
 from chubby.types.calls import Acquire
 from chubby.types.time import Duration
-from tests.simulation.checkers import acknowledged, delays, departures, events, grants, once, queues, story, suffix
+from tests.simulation.checkers import acknowledged, delays, departures, events, grants, marks, once, queues, story, suffix
 from tests.simulation.checkers.events import Watched
 from tests.simulation.checkers.grants import Waiting
 from tests.simulation.clients import ClientHost
@@ -71,6 +71,7 @@ class Audit:
             if host.replica is not None and host.replica.machine is not None
         ]
         story.judge(tale, machines)
+        marks.check(tale.machine)
         once.check(tale.told)
         handed_on = queues.check(tale.told).handed_on
         ended = delays.check(tale.told, self._config.timing.clock_drift) if self._world.bounded else 0

@@ -255,9 +255,9 @@ class ClientHost:
             return
 
         def arrive() -> None:
-            if stream == self._stream_here:
-                self.core.received(stream, frames, self.clock.now())
-                self._drain()
+            """Perhaps of a connection that was left meanwhile: the session drops that by itself (DESIGN §6)."""
+            self.core.received(stream, frames, self.clock.now())
+            self._drain()
 
         if not self._network.in_order(host.place, self.place, partial(self._when_awake, arrive)):
             self._break_later(stream)

@@ -7,6 +7,7 @@ with a rule, or with what clients were told:
 | module         | what must hold                                                                              |
 |----------------|---------------------------------------------------------------------------------------------|
 | `story`        | the machine does what its twin does; every replica ends in that state, byte by byte         |
+| `marks`        | every field of every row counts in the digest, and for the scrub                            |
 | `once`         | a request takes effect once, however often it was sent; nothing is granted to a dead session |
 | `queues`       | a lock goes to whoever waited longest                                                       |
 | `delays`       | a lock-delay lasts as long as promised, in full after a fail-over                           |

@@ -63,6 +63,8 @@ class Fences:
         self.sequencers: list[bytes] = []
         self.valid = 0
         self.invalid = 0
+        self.forged = 0
+        """Sequencers that nobody made, and that nobody believed."""
         self.fenced = 0
         """Writes that were refused."""
 
@@ -95,6 +97,8 @@ class Fencer:
             self._open()
         elif fences.sequencers and chance.random() < 0.3:
             self._check(chance.choice(fences.sequencers))
+        elif fences.sequencers and chance.random() < 0.1:
+            self._forge(chance.choice(fences.sequencers))
         elif self._holds is None:
             self._acquire(self._lock)
         elif self._bound is None and self._holds is LockMode.EXCLUSIVE:
@@ -188,6 +192,20 @@ class Fencer:
             self._turns.next()
 
         self._client.call(CheckSequencer(sequencer), done, PATIENCE)
+
+    def _forge(self, sequencer: bytes) -> None:
+        """One bit of it is another: nobody may believe that, however good its hold period is (DESIGN §5 Handles)."""
+        place = self._client.chance.randrange(len(sequencer) * 8)
+        forged = bytearray(sequencer)
+        forged[place // 8] ^= 1 << place % 8
+
+        def done(answer: Answer) -> None:
+            if isinstance(answer, SequencerResult):
+                raise Violation(f"{self._client.place} was told that a forged sequencer is valid: {answer}")
+            self._fences.forged += 1
+            self._turns.next()
+
+        self._client.call(CheckSequencer(bytes(forged)), done, PATIENCE)
 
     def _release(self, lock: HandleNumber) -> None:
         """The data's handle stays bound; the next hold period begins with handles of its own."""
