@@ -28,6 +28,7 @@ when the run ends, however it ends; it needs root, `ip`, `nsenter` and /dev/net/
 | `recording`                   | what clients write down                                                          |
 | `judge`                       | histories for the checkers of `tests/checking`                                   |
 | `deeds`                       | what must be there in the end, and in which order                                |
+| `logs`                        | what was logged that nobody should log                                           |
 | `evidence`, `report`          | all verdicts; what is printed                                                    |
 | `run`, `inside`, `__main__`   | one run; within its world; from outside                                          |
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.torture.__main__ import INTERRUPTED, RED
 from tests.torture.evidence import Evidence, Verdicts, verdicts
+from tests.torture.logs import all_troubles
 from tests.torture.report import Summary, table
 from tests.torture.run import Options, Run
 from tests.torture.seclusion import HANDED_DOWN
@@ -50,6 +51,9 @@ def take_place(options: Options) -> Summary:
         except Exception:
             findings.append(traceback.format_exc())
         findings += run.board.findings
+        findings += all_troubles(run.cell.log_file(replica) for replica in run.cell.members)
+        for trouble in all_troubles((*options.folder.glob("*.log"), *run.crew.history.glob("*.log"))):
+            run.board.notes[f"logged: {trouble.rpartition(': ')[2]}"] += 1
         if findings:
             say("something was found: keeping the disks")
             run.keep()
