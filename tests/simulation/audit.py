@@ -9,7 +9,18 @@ import msgspec
 from chubby.config.cell import CellConfig
 from chubby.types.calls import Acquire
 from chubby.types.time import Duration
-from tests.simulation.checkers import acknowledged, delays, departures, events, grants, marks, once, queues, story, suffix
+from tests.simulation.checkers import (
+    acknowledged,
+    delays,
+    departures,
+    events,
+    grants,
+    marks,
+    once,
+    queues,
+    story,
+    suffix,
+)
 from tests.simulation.checkers.events import Watched
 from tests.simulation.checkers.grants import Waiting
 from tests.simulation.clients import ClientHost
