@@ -36,9 +36,9 @@ _CLAIM_BYTES = 32
 class WatchRecord:
     """One watch: `name` is what its owner knows it by, `number` what the master knows it by now.
 
-    `begun`: the master has answered; nothing at or below `floor` concerns it. `replay_until` None: in step with the
-    session's cursor. Else its replay is over once the cursor has passed that; until then `position` is the highest
-    revision told to it, and `told` what was told at that very revision.
+    `begun`: the master has answered, also the last time that it was begun anew; nothing at or below `floor` concerns
+    it. `replay_until` None: in step with the session's cursor. Else its replay is over once the cursor has passed that;
+    until then `position` is the highest revision told to it, and `told` what was told at that very revision.
     """
 
     __slots__ = ("begun", "closing", "floor", "name", "number", "path", "position", "recursive", "replay_until", "told")
@@ -91,8 +91,11 @@ class Subscriptions:
         if record is None or record.begun:
             return
         record.begun = True
-        record.floor = record.position = revision
-        record.replay_until = self.cursor if revision < self.cursor else None
+        record.floor = revision
+        record.position = max(record.position, revision)
+        record.replay_until = self.cursor
+        if revision >= self.cursor:
+            self._caught_up(record)
 
     def number_of(self, name: WatchNumber) -> WatchNumber:
         """What the master knows the watch `name` by now."""
@@ -153,9 +156,13 @@ class Subscriptions:
         self.cursor = cursor
         self._told = {event for event in self._told if event.revision > cursor}
         for record in self._watches.values():
-            if record.replay_until is not None and cursor > record.replay_until:
-                self._told |= {event for event in record.told if event.revision > cursor}
-                record.replay_until, record.told = None, set()
+            if record.begun and record.replay_until is not None and cursor > record.replay_until:
+                self._caught_up(record)
+
+    def _caught_up(self, record: WatchRecord) -> None:
+        """From now on this watch is in step with the cursor."""
+        self._told |= {event for event in record.told if event.revision > self.cursor}
+        record.replay_until, record.told = None, set()
 
     # ------------------------------------------------------------------------------------------------------ resume
 
@@ -179,6 +186,8 @@ class Subscriptions:
             old = record.number
             since = record.position - 1 if record.told else record.position
             del self._watches[old]
+            # Until the new master has answered it tells this watch nothing, however far the cursor moves meanwhile.
+            record.begun = False
             record.number = self.fresh_number()
             self._watches[record.number] = record
             anew.append((old, Watch(record.number, record.path, record.recursive, since)))

@@ -134,6 +134,34 @@ class TestPastWatches:
         assert subscriptions.name_of(call.watch) == watch
         assert subscriptions.number_of(77) == 77
 
+    def test_the_cursor_may_pass_it_before_it_is_begun_anew(self) -> None:
+        """A new master tells the other watches at once, and this one only when it knows of it again."""
+        subscriptions = at(500)
+        watch = watching(subscriptions, 100)
+        subscriptions.take((change(300, watch),))
+        ((_, call),) = subscriptions.begin_anew()
+        subscriptions.opening(call)
+        subscriptions.advance(510)
+        assert subscriptions.claims() == () and subscriptions.begin_anew() == [], "its call is on the way"
+        subscriptions.begun(call, 299)
+        news = subscriptions.take((change(300, call.watch), change(400, call.watch), change(505, call.watch)))
+        assert news == [change(400, watch), change(505, watch)]
+        subscriptions.take((change(511, call.watch),))
+        subscriptions.advance(511)
+        assert subscriptions.take((change(511, call.watch),)) == []
+        assert subscriptions.claims() == (WatchClaim(call.watch, "/a", False),)
+
+    def test_begun_anew_in_step_it_is_told_nothing_twice(self) -> None:
+        """The master has told it more than the cursor says."""
+        subscriptions = at(500)
+        watch = watching(subscriptions, 100)
+        subscriptions.take((change(300, watch), change(501, watch)))
+        ((_, call),) = subscriptions.begin_anew()
+        subscriptions.begun(call, 500)
+        again = (change(501, call.watch), change(501, call.watch, path="/b"), change(502, call.watch))
+        assert subscriptions.take(again) == [change(501, watch, path="/b"), change(502, watch)]
+        assert subscriptions.claims() == (WatchClaim(call.watch, "/a", False),)
+
     def test_not_told_anything_it_begins_anew_at_its_start(self) -> None:
         """Nothing of the revision it began at concerns it."""
         subscriptions = at(500)
