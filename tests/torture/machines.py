@@ -26,6 +26,7 @@ from typing import TypeVar
 
 import msgspec
 
+from chubby.cli import launch
 from tests.torture import seclusion
 
 T = TypeVar("T")
@@ -34,8 +35,10 @@ CLIENTS = 100
 """Numbers of client machines are above this."""
 DESK = 200
 TUN = Path("/dev/net/tun")
-PROGRAMS = ("ip", "nsenter", "mount", "umount")
+PROGRAMS = ("ip", "nsenter", "mount")
 """What has to be installed."""
+TRIAL = ("sh", "-ec", f"ip tuntap add dev {CARD} mode tap; mount -t tmpfs none /proc")
+"""What has to work in a world of one's own."""
 
 _TUNSETIFF = 0x400454CA
 _IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
@@ -94,28 +97,12 @@ def unavailable() -> str | None:
         return f"{TUN} is not there"
     if os.geteuid() != 0:
         return "only root may make network namespaces and mount in them"
-    tried = os.fork()
-    if tried == 0:
-        os._exit(_try())
-    number = os.waitstatus_to_exitcode(os.waitpid(tried, 0)[1])
-    return None if number == 0 else f"namespaces cannot be made here: {os.strerror(number)}"
-
-
-def _try() -> int:
-    """In a child: whether it goes; else the errno with which it does not."""
-    try:
-        seclusion.unshare(seclusion.NEW_MOUNTS | seclusion.NEW_PROCESSES | seclusion.NEW_NETWORK)
-        child = os.fork()
-        if child == 0:
-            try:
-                seclusion.settle()
-                _tap()
-                os._exit(0)
-            except OSError as error:
-                os._exit(error.errno or 1)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    except OSError as error:
-        return error.errno or 1
+    script = (*launch.PYTHON, seclusion.__file__, str(os.getpid()))
+    tried = subprocess.run([*script, *TRIAL], capture_output=True, text=True, check=False)
+    said = tried.stderr.strip().splitlines()
+    return (
+        None if tried.returncode == 0 else f"namespaces cannot be made here: {said[-1] if said else tried.returncode}"
+    )
 
 
 def _in_own_thread(act: Callable[[], T]) -> T:

@@ -15,7 +15,7 @@ import pytest
 from chubby.cli import launch
 from tests.integration.cells import PATIENCE, ROOT, alive, wait_for
 from tests.torture import seclusion
-from tests.torture.machines import CLIENTS, DESK, address_of, hardware_address, name_of
+from tests.torture.machines import CLIENTS, DESK, address_of, hardware_address, name_of, unavailable
 
 pytestmark = [pytest.mark.machines, pytest.mark.timeout(2 * PATIENCE)]
 
@@ -166,3 +166,10 @@ def test_names_and_addresses() -> None:
     assert [name_of(number) for number in (1, CLIENTS + 2, DESK)] == ["r1", "c2", "desk"]
     assert address_of(3) == "10.77.0.3"
     assert hardware_address(DESK) == "02:00:00:00:00:c8"
+
+
+def test_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where these tests run it is possible; a program that is missing is named."""
+    assert unavailable() is None
+    monkeypatch.setattr("tests.torture.machines.PROGRAMS", ("nsenter", "no-such-program"))
+    assert unavailable() == "no-such-program not installed (iproute2, util-linux)"
