@@ -226,6 +226,19 @@ def test_all_events_in_order_pass() -> None:
     events.check(cell.told, [watched(cell, drop=-1)], 5)
 
 
+def test_a_watch_that_is_answered_twice_may_be_told_of_what_was_in_between() -> None:
+    """The first answer was lost, not the watch; but nothing old comes after something new, and nothing is missing."""
+    cell = story_of_a()
+    good = watched(cell)
+    later = msgspec.structs.replace(good, floor=good.events[1].revision)
+    events.check(cell.told, [later], 9)
+    events.check(cell.told, [msgspec.structs.replace(later, events=good.events[1:])], 9)
+    with pytest.raises(Violation, match="not in the log"):
+        events.check(cell.told, [msgspec.structs.replace(later, events=[*good.events[2:], good.events[0]])], 9)
+    with pytest.raises(Violation, match="but not"):
+        events.check(cell.told, [msgspec.structs.replace(later, events=[*good.events[:2], *good.events[3:]])], 9)
+
+
 def test_an_event_that_is_missing_is_caught() -> None:
     """In the middle at any time, at the end when there was time enough."""
     cell = story_of_a()
