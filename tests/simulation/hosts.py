@@ -155,7 +155,8 @@ class ReplicaHost:
         except StorageFailed as error:
             self.world.trace(f"{self.place} stops: {error}")
             self.refusals.append(str(error))
-            self.stop()
+            self._drop()
+            self.disk.process_crash()
         else:
             return
         self.world.after(SUPERVISED, partial(self._supervise, self.life))
@@ -180,11 +181,6 @@ class ReplicaHost:
         """The machine goes down, and what was not synced may be lost or torn."""
         assert self.replica is None, "the process is gone before"
         self.disk.power_loss(lambda: self.chance.random() < 0.5)
-
-    def stop(self) -> None:
-        """The process ends, the disk keeps everything."""
-        self._drop()
-        self.disk.process_crash()
 
     def _die(self, how: str) -> bool:
         """In the middle of an append, half the time; whether there was a process."""
