@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from tests.checking.verdict import Judgement
 from tests.torture.evidence import Verdicts
+from tests.torture.judge import Judged
 from tests.torture.plan import Kind, Track, kinds
 from tests.torture.store import SetKind
 
@@ -18,6 +20,7 @@ HOW = {
     SetKind.CELL_FENCED: "file of the cell, TokenIs",
 }
 
+NUMBER = re.compile(r"\d+")
 WORDS = {Judgement.LINEARIZABLE: "right", Judgement.BROKEN: "WRONG", Judgement.UNDECIDED: "UNDECIDED"}
 
 
@@ -58,15 +61,26 @@ def table(summary: Summary) -> str:
     lines += _columns(sorted(summary.errors.items()))
     if summary.verdicts is not None:
         lines += _sets(summary, summary.verdicts)
-        lines += ["", "verdicts"]
-        for each in summary.verdicts.judged:
-            lines.append(f"  {each.name:<34} {each.operations:>8}  {WORDS[each.judgement]}")
-            lines += [f"      {reason}" for reason in each.reasons.splitlines()]
+        lines += ["", "verdicts", *_verdicts(summary.verdicts.judged)]
     if summary.recovery >= 0:
         lines += ["", f"everybody was served and all replicas voted {summary.recovery:.1f} s after the last fault"]
     lines += [f"FOUND: {finding}" for finding in summary.findings]
     lines += ["", "GREEN" if summary.passed else "RED"]
     return "\n".join(lines)
+
+
+def _verdicts(judged: Sequence[Judged]) -> list[str]:
+    """What passed, together with its like; whatever did not, by itself and with its reasons."""
+    lines: list[str] = []
+    alike: dict[str, list[Judged]] = {}
+    for each in judged:
+        alike.setdefault(NUMBER.sub("*", each.name) if each.passed else each.name, []).append(each)
+    for name, group in alike.items():
+        operations = sum(each.operations for each in group)
+        times = f" ({len(group)} of them)" if len(group) > 1 else ""
+        lines.append(f"  {name:<34} {operations:>8}  {WORDS[group[0].judgement]}{times}")
+        lines += [f"      {reason}" for reason in group[0].reasons.splitlines()]
+    return lines
 
 
 def _sets(summary: Summary, verdicts: Verdicts) -> Sequence[str]:

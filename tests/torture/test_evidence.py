@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.torture.evidence import Evidence, verdicts
+from tests.checking.verdict import Judgement
+from tests.torture.evidence import Evidence, Verdicts, verdicts
+from tests.torture.judge import Judged
 from tests.torture.plan import Kind
 from tests.torture.recording import Recorder
 from tests.torture.report import Summary, table
@@ -124,6 +127,14 @@ def test_the_table_tells_all(good: Evidence) -> None:
     for words in ("seed 7", "stopped by a full disk", "100 (5)", "file of the cell, TokenIs", "2.5 s after", "right"):
         assert words in text
     assert text.endswith("GREEN")
+
+
+def test_verdicts_that_are_alike_share_a_line(good: Evidence) -> None:
+    """Twenty files that are right are one line; one that is not has its own, with the reasons."""
+    judged = [Judged(f"/append-{number}", 10, Judgement.LINEARIZABLE) for number in range(20)]
+    judged.append(Judged("/append-20", 10, Judgement.BROKEN, "lost\nbadly"))
+    text = table(msgspec.structs.replace(summary(good), verdicts=Verdicts(tuple(judged), {})))
+    assert re.search(r"/append-\* +200  right \(20 of them\)\n +/append-20 +10  WRONG\n +lost\n +badly", text)
 
 
 def test_a_finding_makes_it_red(good: Evidence) -> None:
