@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from chubby.daemon.loading import Loader
 from chubby.daemon.worker import Job
+from chubby.errors import CorruptData, StorageFailed
 from chubby.namespace.machine import Machine
 from chubby.paxos.catchup import TRANSFER_PATIENCE
 from chubby.paxos.configuration import Configuration
@@ -79,7 +80,8 @@ class Vault:
     def read_chunk(self, request: ReadChunk) -> SnapshotChunk | None:
         """A part of a snapshot to send to another replica; None if that snapshot is gone.
 
-        The transfer pins it (DESIGN §3 Disk) until the replica asks for another, or for nothing in a while.
+        The transfer pins it (DESIGN §3 Disk) until the replica asks for another, or for nothing in a while. Raises
+        StorageFailed, also if the file has vanished: only a start can tell what is left.
         """
         snapshots = self._opened.snapshots
         held = self._transfers.get(request.to)
@@ -88,7 +90,10 @@ class Vault:
             if not snapshots.pin(request.slot):
                 return None
         self._transfers[request.to] = (request.slot, self._clock())
-        return snapshots.read_chunk(request.slot, request.offset, self._chunk)
+        try:
+            return snapshots.read_chunk(request.slot, request.offset, self._chunk)
+        except CorruptData as error:
+            raise StorageFailed(f"{error}; start the replica again: it goes on with what is left") from error
 
     def write_snapshot(self, order: SnapshotOrder, time_ms: int) -> Job:
         """Write a snapshot slice by slice, verify it, then drop what it makes superfluous.

@@ -70,6 +70,15 @@ def test_a_snapshot_that_is_gone_is_not_read() -> None:
         assert vault.read_chunk(ReadChunk(2, 4, 0)) is None
 
 
+def test_a_snapshot_whose_file_vanished_stops_the_replica_in_words() -> None:
+    """It is no bug of ours, and another replica cannot be told that there is a newer one."""
+    files = FakeFiles()
+    with vault_of(files) as (vault, _):
+        files.lose(next(name for name in files.tree() if name.endswith(".snap")))
+        with pytest.raises(StorageFailed, match="missing; expected the snapshot at slot 0; start the replica again"):
+            vault.read_chunk(ReadChunk(2, 0, 0))
+
+
 def test_a_transfer_pins_the_snapshot_it_reads() -> None:
     """DESIGN §3 Disk: "a transfer pins its source", until its reader asks for another one, or for nothing any more."""
     times = [0]
