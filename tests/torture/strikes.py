@@ -28,6 +28,9 @@ from contextlib import contextmanager
 from tests.torture.plan import Kind, Strike, Track, strikes
 
 
+NO_MASTER = "no master to strike: somebody else was"
+
+
 class Finding(Exception):
     """Something happened that must not happen."""
 
@@ -53,6 +56,11 @@ class Board:
             self.findings.append(f"{strike.kind.value}: {type(error).__name__}: {error}")
         finally:
             self._now.pop(track, None)
+
+    def spare(self, strike: Strike) -> None:
+        """It could not be done: not all replicas voted. So it does not count."""
+        self.counts[strike.kind] -= 1
+        self.notes[f"{strike.kind.value}: put off, not all voted"] += 1
 
     def wrong(self) -> str:
         """What is wrong now."""

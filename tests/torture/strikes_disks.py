@@ -62,7 +62,7 @@ class Disks:
         striker = self._striker
         striker.look()
         if not self._operator.whole():
-            return
+            return striker.board.spare(strike)
         victim = striker.victims(strike)[0]
         said = len(self._cell.log(victim))
         self._cell.kill(victim)
@@ -80,7 +80,7 @@ class Disks:
         striker, cell = self._striker, self._cell
         striker.look()
         if not self._operator.whole():
-            return
+            return striker.board.spare(strike)
         master = striker.master(strike)
         victim = next(each for each in striker.victims(strike) if each != master)
         lives = strike.dice[0] < 0.5

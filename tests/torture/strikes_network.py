@@ -9,7 +9,7 @@ from chubby.types.identity import ReplicaId
 from tests.torture.cell import TornCell, unplug
 from tests.torture.machines import DESK, Machine
 from tests.torture.plan import Kind, Strike, Track, chosen
-from tests.torture.strikes import Acts, Board, Striker
+from tests.torture.strikes import NO_MASTER, Acts, Board, Striker
 from tests.torture.switch import CUT, Network, Way, Weather
 
 
@@ -48,7 +48,10 @@ class NetworkStriker(Striker):
 
     def _master(self, strike: Strike) -> ReplicaId:
         status = self._cell.master_status()
-        return self._victim(strike) if status is None else status.master
+        if status is None:
+            self.board.notes[NO_MASTER] += 1
+            return self._victim(strike)
+        return status.master
 
     def _others(self, strike: Strike) -> list[int]:
         victim = self._victim(strike)

@@ -10,7 +10,7 @@ from chubby.types.identity import ReplicaId
 from tests.torture.cell import TornCell
 from tests.torture.operating import Operator
 from tests.torture.plan import Kind, Strike, Track, chosen
-from tests.torture.strikes import Acts, Board, Finding, Striker
+from tests.torture.strikes import NO_MASTER, Acts, Board, Finding, Striker
 from tests.torture.strikes_disks import Disks
 
 END = 30.0
@@ -52,7 +52,10 @@ class ReplicaStriker(Striker):
     def master(self, strike: Strike) -> ReplicaId:
         """The master; anybody, if there is none."""
         status = self.cell.master_status()
-        return self.victims(strike)[0] if status is None else status.master
+        if status is None:
+            self.board.notes[NO_MASTER] += 1
+            return self.victims(strike)[0]
+        return status.master
 
     def look(self) -> None:
         """Raise Finding if a replica has ended by itself. One that was replaced, as it turns out, begins anew."""

@@ -15,7 +15,7 @@ from tests.torture.cell import TornCell
 from tests.torture.crew import Crew
 from tests.torture.machines import DESK, Machine
 from tests.torture.plan import Kind, Strike, Track, chosen, kinds, strikes
-from tests.torture.strikes import Acts, Board, Striker
+from tests.torture.strikes import NO_MASTER, Acts, Board, Striker
 from tests.torture.strikes_clients import ClientStriker
 from tests.torture.strikes_disks import flip_bit
 from tests.torture.strikes_network import NetworkStriker
@@ -52,6 +52,10 @@ class PaperCell(TornCell):
         if self.master is None:
             return None
         return CellStatus("test", 1, 1, "", self.master, "", 1, 1, 1, 1, 0, 1, 0, 0, 0, 2, "", ())
+
+    def wait_whole(self, patience: float = 0) -> ReplicaId:
+        """It never is."""
+        raise AssertionError("waited for a cell without a gap")
 
     def kill(self, *replicas: ReplicaId, number: int = signal.SIGKILL) -> None:
         """Note it."""
@@ -130,8 +134,10 @@ def test_the_master_is_who_is_it_at_the_time(board: Board) -> None:
     """If there is none, somebody is hit."""
     _, _, cut = ways_of(Kind.CUT_MASTER, board, master=4)
     assert {way for way in cut if 4 not in way} == set()
+    assert not board.notes
     _, (somebody, *_), cut = ways_of(Kind.CUT_MASTER, board, master=None)
     assert all(somebody in way for way in cut)
+    assert board.notes == {NO_MASTER: 1}, "and that is said"
 
 
 @pytest.mark.parametrize("kind", PROCESSES)
@@ -170,6 +176,18 @@ def test_a_strike_that_fails_is_a_finding(board: Board) -> None:
     assert board.counts == {Kind.KILL: 1}
     assert board.findings == ["replica kill -9: OSError: it cannot be undone"]
     assert board.wrong() == "calm"
+
+
+@pytest.mark.parametrize("kind", [Kind.ROT, Kind.WIPE, Kind.REPLACE])
+def test_no_second_memory_is_lost_before_all_vote_again(kind: Kind, board: Board) -> None:
+    """It is put off, does not count, and nobody is touched (DESIGN §3 Incarnations: one at a time)."""
+    cell = PaperCell(2)
+    strike = strike_of(kind, Track.REPLICAS)
+    with board.strike(Track.REPLICAS, strike):
+        ReplicaStriker(board, 1, cell).acts()[kind](strike)
+    assert not cell.done and not board.findings
+    assert board.counts[kind] == 0
+    assert board.notes[f"{kind.value}: put off, not all voted"] == 1
 
 
 def test_a_track_that_is_told_to_stop_is_over_and_lives_on(board: Board) -> None:
