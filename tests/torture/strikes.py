@@ -27,7 +27,6 @@ from contextlib import contextmanager
 
 from tests.torture.plan import Kind, Strike, Track, strikes
 
-
 NO_MASTER = "no master to strike: somebody else was"
 
 
