@@ -19,7 +19,7 @@ The way of a call
 | `failover`                                                    | the automaton of a mastership, as a table           |
 | `reception`, `streams`, `greeting`, `claims`                  | frames, OpenSession, Resume, KeepAlive              |
 | `session`, `handles`, `ending`, `overdue`, `leases`           | sessions, from their first lease to their last      |
-| `calls`, `pending`, `answers`                                 | calls from arrival to answer, their order           |
+| `calls`, `pending`, `answers`, `repeats`                      | calls from arrival to answer, their order           |
 | `verbs` → `opening` `closing` `reads` `writes` `transact`     | what becomes of each kind of call                   |
 | `locks` `watching` `admin`; `desk`, `permissions`             |                                                     |
 | `pipeline`, `proposals`, `errands`, `upkeep`                  | commands from plan to outcome; the master's own     |

@@ -26,11 +26,12 @@ from chubby.master.desk import Desk, Held, Plan, Settled
 from chubby.master.moment import Moment
 from chubby.master.pending import Footprint, PendingCall, Stage
 from chubby.master.pipeline import STOPPED, Pipeline, Work, WorkPlan
+from chubby.master.repeats import refused_repeat
 from chubby.master.session import Session, SessionState
 from chubby.master.timers import Timers
 from chubby.master.verbs import VERBS
 from chubby.namespace.commands import Request
-from chubby.namespace.outcomes import Grant, Outcome
+from chubby.namespace.outcomes import Grant, Outcome, Reply
 from chubby.types.calls import CancelAcquire, Close
 from chubby.types.identity import CallNumber
 from chubby.types.limits import REPLY_TABLE_LIMIT
@@ -200,7 +201,7 @@ class Calls:
         stored = self._desk.machine.reply(session.id, pending.number)
         if stored is not None:
             self._desk.counters.calls_repeated += 1
-            self._take(pending, verb.settle(self._desk, session, call, stored), at, repeated=True)
+            self._repeat(pending, stored, at)
             return
         blocker = session.order.blocker(pending)
         if blocker is not None:
@@ -255,9 +256,21 @@ class Calls:
         """A call's command was applied, or is void."""
         self._work.pop(pending, None)
         if self._is_pending(pending):
+            if outcome.repeated:
+                self._repeat(pending, outcome.reply, at)
+                return
             verb = VERBS[type(pending.call)]
             settled = verb.settle(self._desk, pending.session, pending.call, outcome.reply)
-            self._take(pending, settled, at, repeated=outcome.repeated or outcome.void)
+            self._take(pending, settled, at, repeated=outcome.void)
+
+    def _repeat(self, pending: PendingCall, stored: Reply, at: Moment) -> None:
+        """The number of this call was answered before: so again, if it was this call."""
+        session, call = pending.session, pending.call
+        refusal = refused_repeat(self._desk, session, call, stored)
+        if refusal is not None:
+            self._answer(pending, Settled(refusal), at, repeated=True)
+            return
+        self._take(pending, VERBS[type(call)].settle(self._desk, session, call, stored), at, repeated=True)
 
     def granted(self, grant: Grant, at: Moment) -> None:
         """An owner that waited holds the lock now."""

@@ -49,7 +49,7 @@ def footprint(desk: Desk, session: Session, call: Open) -> Footprint:
 
 def open_node(desk: Desk, session: Session, call: Open, at: Moment) -> Plan | Settled:
     """Open a node, making it if so asked."""
-    refusal = _malformed(desk, session, call)
+    refusal = malformed(desk, session, call)
     if refusal is not None:
         return Settled(refusal)
     known = session.handles.get(call.handle)
@@ -86,7 +86,8 @@ def settle_open(desk: Desk, session: Session, call: Open, reply: Reply) -> Settl
     return _opened(desk, session, call, opened.path, stat, created=opened.created)
 
 
-def _malformed(desk: Desk, session: Session, call: Open) -> Failure | None:
+def malformed(desk: Desk, session: Session, call: Open) -> Failure | None:
+    """Why the call is refused whatever the node is."""
     if call.handle <= 0:
         return Failure(ErrorCode.BAD_ARGUMENT, "handles are numbered from 1")
     if not call.mode:

@@ -6,11 +6,13 @@ what it has spoilt. A backup is compressed, so a small one may be a large state,
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
 import zstandard
 
 from chubby.daemon.loading import Loader
@@ -26,6 +28,7 @@ from chubby.storage.snapshot_format import SnapshotEncoder
 from chubby.storage.snapshot_reader import BytesSource, SnapshotReader
 from tests.fuzzing.program import Program, block
 from tests.fuzzing.target import MIB, Target
+from tests.namespace.test_digest import a_full_cell
 from tests.storage.fake_files import FakeFiles
 from tests.storage.samples import SMALL, formatted, header
 
@@ -79,6 +82,77 @@ def restore(data: bytes) -> None:
     assert loader.machine is not None
     again = Machine.restore(loader.machine.snapshot().slices(200))
     assert again.digest() == loader.machine.digest(), "what was restored is a state"
+
+
+@functools.cache
+def _full() -> tuple[bytes, ...]:
+    """The slices of a cell that has a row of every kind."""
+    return tuple(a_full_cell().machine.snapshot().slices(1 << 20))
+
+
+ODD: Final[tuple[object, ...]] = (
+    0,
+    1,
+    -1,
+    (1 << 63) - 1,
+    7,
+    "",
+    "/",
+    "/none/x",
+    "/a",
+    "/a/e",
+    b"",
+    None,
+    True,
+    [],
+    {},
+    [3, None],
+)
+"""What may stand in any field instead."""
+
+
+def rows(data: bytes) -> None:
+    """A program: rows of a full cell dropped, repeated, moved to other tables, and changed field by field.
+
+    Rows are counted right, so that what is left to notice is whether they fit together.
+    """
+    program = Program(data)
+    head, *slices = (msgspec.msgpack.decode(piece) for piece in _full())
+    while program:
+        _name, found = program.one_of(slices)
+        at = program.number() % len(found) if found else 0
+        match program.number() % 4:
+            case 0:
+                del found[at : at + 1]
+            case 1:
+                found += copy.deepcopy(found[at : at + 1])
+            case 2:
+                program.one_of(slices)[1].extend(copy.deepcopy(found[at : at + 1]))
+            case _ if found:
+                _change(program, found[at])
+    head[4] = dict.fromkeys(head[4], 0) | {name: len(found) for name, found in slices}
+    machine = Machine.restore(map(msgspec.msgpack.encode, (head, *slices)))
+    assert machine.digest() == int.from_bytes(head[3], "big"), "what is restored is what was taken"
+
+
+def _change(program: Program, thing: object) -> None:
+    """Something in a row becomes something else."""
+    for _ in range(4):
+        if isinstance(thing, list) and thing:
+            at = program.number() % len(thing)
+            inside: object = thing[at]
+            if not isinstance(inside, list | dict) or program.number() & 1:
+                thing[at] = program.one_of(ODD)
+                return
+        elif isinstance(thing, dict) and thing:
+            key = program.one_of(sorted(thing, key=str))
+            inside = thing[key]
+            if not isinstance(inside, list | dict) or program.number() & 1:
+                thing[key] = program.one_of(ODD)
+                return
+        else:
+            return
+        thing = inside
 
 
 def fetch(data: bytes) -> None:
@@ -180,6 +254,14 @@ TARGETS: Final = (
                 block(state_slices(lived(), 4096)[0]) + block(b"\x92\xa4node" + b"\x91" * min(size, 60_000))
             ),
         },
+    ),
+    Target(
+        name="state_rows",
+        door="a snapshot whose rows do not fit together: the indexes of `namespace`, made anew",
+        feed=rows,
+        refusals=(CorruptData, UnknownVersion),
+        samples=lambda: [b"", *(bytes((part, row, how)) for part in range(8) for row in range(3) for how in range(3))],
+        longest=64,
     ),
     Target(
         name="snapshot_chunks",

@@ -276,7 +276,7 @@ def serves(clients: AnyClients) -> None:
     """Once all who were there have gone and their leases with them, an honest client is served."""
     for stream in clients.attached:
         clients.cell.detach(stream)
-    clients.cell.pass_time(8 * SECOND)
+    clients.cell.pass_time(5 * SECOND)
     machine = clients.cell.replica.machine
     assert machine is not None and machine.session_count == 0, "who is gone for longer than his lease is forgotten"
     stream = clients.attach()

@@ -261,7 +261,7 @@ class AnyCrowd(RuleBasedStateMachine):
             for stream in self.clients.attached:
                 self.clients.cell.detach(stream)
             self.clients.cell.detach(self.honest.stream)
-            self.clients.cell.pass_time(8 * SECOND)
+            self.clients.cell.pass_time(5 * SECOND)
             machine = self.clients.cell.replica.machine
             assert machine is not None and machine.session_count == 0, "who is gone is forgotten with his lease"
             self.honest.stream = 0
