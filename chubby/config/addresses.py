@@ -69,9 +69,10 @@ def _canonical_host(host: str, whole: str) -> str:
     number = _number(host)
     if number is not None:
         return str(number)
-    if _HOST_NAME.match(host) is None or host.rpartition(".")[2].isdigit():
+    name = host.removesuffix(".")
+    if _HOST_NAME.match(host) is None or name.rpartition(".")[2].isdigit():
         raise ValueError(f"{whole!r} has no legal host: write host:port, such as {_EXAMPLE}")
-    return host.lower().removesuffix(".")
+    return name.lower()
 
 
 def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -55,6 +55,8 @@ def test_addresses(text: str, address: Address, again: str) -> None:
         ("a b:7201", "no legal host"),
         ("-a.example:7201", "no legal host"),
         ("a..b:7201", "no legal host"),
+        ("127.0.01.:7201", "no legal host"),
+        ("10.0.0.1.:7201", "no legal host"),
         ("http://localhost:7201", "in brackets"),
     ],
 )

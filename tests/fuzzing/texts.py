@@ -55,8 +55,14 @@ def configure_file(data: bytes) -> None:
 def measure(data: bytes) -> None:
     """A quantity, or a list of addresses."""
     program = Program(data)
-    read: Callable[[str], object] = program.one_of((parse_duration, parse_size, parse_ratio, parse_addresses))
+    read: Callable[[str], object] = program.one_of((parse_duration, parse_size, parse_ratio, _addresses))
     read(text_of(program.rest()))
+
+
+def _addresses(text: str) -> None:
+    """What is canonical is its own canonical spelling."""
+    addresses = parse_addresses(text)
+    assert parse_addresses(",".join(addresses)) == addresses
 
 
 def _configurations() -> list[bytes]:
@@ -143,7 +149,7 @@ def attribute(data: bytes) -> None:
     program = Program(data)
     how = program.number()
     found, value = text_of(program.block()), program.block()
-    attributes = {text_of(program.block()): program.block() for _ in range(program.number() % 4)}
+    attributes = {program.block().decode(errors="replace"): program.block() for _ in range(program.number() % 4)}
     stat = a_stat(attributes=attributes)
     xattrs.names_of(stat)
     match how % 3:
