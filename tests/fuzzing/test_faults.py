@@ -88,7 +88,7 @@ def calls_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def handles_without_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session may open as many handles as it likes."""
-    monkeypatch.setattr(opening, "_malformed", lambda desk, session, call: None)
+    monkeypatch.setattr(opening, "malformed", lambda desk, session, call: None)
 
 
 def cache_lease_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
