@@ -97,15 +97,4 @@ MUTANTS: Final = (
             ),
         ),
     ),
-    Mutant(
-        "safe_after_grace_alone",
-        "no lock is lost in silence: who slept through its lease is in jeopardy before its next call (§6)",
-        _CORE,
-        (
-            (
-                "        if self._live and now >= self._tenure.until:\n",
-                "        if self._live and now >= self._tenure.grace_until:\n",
-            ),
-        ),
-    ),
 )

@@ -66,12 +66,12 @@ PERSISTENCE: Final = (
 BALLOTS: Final = (
     Mutant(
         "ballot_off_by_one",
-        "a ballot below the promised one is refused (§3 Acceptor)",
+        "a ballot below the promised one is refused (§3; a candidacy takes two rounds)",
         _ACCEPTOR,
         (
             (
                 "        if ballot < self.promised:\n            self._nack(",
-                "        if ballot.round < self.promised.round - 1:\n            self._nack(",
+                "        if ballot.round < self.promised.round - 2:\n            self._nack(",
             ),
             ('        assert ballot >= self.promised, "promises only rise"\n', ""),
         ),
@@ -171,27 +171,15 @@ LEASES: Final = (
 
 MEMBERS: Final = (
     Mutant(
-        "learner_counted",
-        "a slot's quorum counts voters only (§3 Membership)",
-        "chubby.paxos.electorate",
-        (("sum(vote in voters for vote in votes)", "len(votes)"),),
-    ),
-    Mutant(
-        "incarnation_ignored",
-        "a slot's quorum counts only incarnations of that slot's configuration (§3 Incarnations)",
-        "chubby.paxos.electorate",
+        "joiner_votes_early",
+        "a new incarnation does not vote for its former life: it is promoted first (§3 Incarnations)",
+        "chubby.paxos.configuration",
         (
             (
-                "sum(vote in voters for vote in votes)",
-                "len({replica for replica, _ in votes} & {replica for replica, _ in voters})",
+                "any(voter.replica == replica and voter.incarnation == incarnation for",
+                "any(voter.replica == replica for",
             ),
         ),
-    ),
-    Mutant(
-        "joiner_votes_early",
-        "a joiner votes when it has learned all that was chosen when it was admitted (§3 Membership)",
-        "chubby.paxos.membership",
-        (("if caught_up and self.progress.alive(learner, now):", "if self.progress.alive(learner, now):"),),
     ),
     Mutant(
         "snapshot_without_configuration",

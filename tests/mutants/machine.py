@@ -7,7 +7,6 @@ from typing import Final
 from tests.mutants.mutant import Mutant
 
 _LOCKS = "chubby.namespace.locks"
-_REQUESTS = "chubby.namespace.requests"
 
 LOCKS: Final = (
     Mutant(
@@ -103,24 +102,13 @@ LOCKS: Final = (
 
 SESSIONS: Final = (
     Mutant(
-        "acknowledged_ignored",
-        "commands numbered at or below `acknowledged` are void (§4 Sessions)",
-        _REQUESTS,
+        "reply_forgotten_too_early",
+        "a reply is kept until the client has acknowledged it (§4 Sessions)",
+        "chubby.namespace.sessions",
         (
             (
-                "    if number <= sessions.acknowledge(session, request.acknowledged).acknowledged:\n",
-                "    sessions.acknowledge(session, request.acknowledged)\n    if number <= 0:\n",
-            ),
-        ),
-    ),
-    Mutant(
-        "repeat_carried_out_again",
-        "a repeated request is answered, not repeated (§4 Sessions)",
-        _REQUESTS,
-        (
-            (
-                "    if stored is not None:\n        facts.repeated = True\n        return stored\n",
-                "    if stored is not None:\n        state.sessions._forget(session, number)\n",
+                "self._answered(session, row.acknowledged, acknowledged):",
+                "self._answered(session, row.acknowledged, acknowledged + 1):",
             ),
         ),
     ),
@@ -186,17 +174,6 @@ COMMANDS: Final = (
             (
                 "return (msgspec.structs.astuple(node.stat), node.sequence, node.lock_generation, node.lock_token)",
                 "return (msgspec.structs.astuple(node.stat), node.sequence, node.lock_generation)",
-            ),
-        ),
-    ),
-    Mutant(
-        "history_forgets_one_too_many",
-        "who asks for what came since a revision gets all of it, or is told that it cannot (§5 Events)",
-        "chubby.namespace.history",
-        (
-            (
-                "            if rows[middle].revision > revision:\n",
-                "            if rows[middle].revision > revision + 1:\n",
             ),
         ),
     ),

@@ -20,9 +20,18 @@ MUTANTS: Final = (
     ),
     Mutant(
         "torn_tail_trusted",
-        "a torn last record is cut off",
-        "chubby.storage.scan",
-        (("        if body_checksum(data, head, seed) != head.checksum:\n", "        if head.end > len(data):\n"),),
+        "the tail is copied to a fresh segment and synced before the first vote: it may look whole and be torn",
+        "chubby.storage.segment",
+        (
+            (
+                "            self.file.write(begin, content[begin : begin + STEP])\n            self.file.sync()\n"
+                "        self._done = len(content)\n",
+                "            self.file.write(begin, content[begin : begin + STEP])\n"
+                "        if content:\n            self.file.allocate(self.size)\n"
+                "        self._done = self.size if content else 0\n",
+            ),
+            ("        while not self.step():\n", "        while not content and not self.step():\n"),
+        ),
     ),
     Mutant(
         "rot_taken_for_torn",

@@ -25,6 +25,9 @@ SECOND: Final = 1_000_000_000
 SMOKE: Final = 1
 """The seed whose cell and clients live through a run without faults."""
 
+_MOST: Final = 200
+"""Characters of a complaint that are told."""
+
 _FRAME = re.compile(r'^  File "([^"]+)", line \d+, in (\w+)$', re.MULTILINE)
 
 
@@ -54,7 +57,7 @@ def complaint_of(failure: str) -> tuple[str, str]:
     module = last[1].removesuffix(".py").replace("/", ".")
     who = re.sub(r"^.*?\b(tests\.simulation|tests|chubby)\.", "", module)
     said = [line for line in failure[last.end() :].splitlines() if line and not line.startswith(" ")]
-    return who, re.sub(r"^([\w.]*\.)?Violation: ", "", said[0]) if said else ""
+    return who, re.sub(r"^([\w.]*\.)?Violation: ", "", said[0])[:_MOST] if said else ""
 
 
 def report_of(result: Result, smoke: bool) -> Report:
