@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from chubby.client.cache import Cache
 from chubby.client.call_desk import CallDesk
-from chubby.master import opening
+from chubby.master import calls, opening
 from chubby.master.session import Session
 from chubby.namespace import snapshot
 from chubby.storage import records, scan
@@ -91,6 +91,11 @@ def handles_without_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "malformed", lambda desk, session, call: None)
 
 
+def repeats_of_other_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number's stored answer is given to whatever call bears it."""
+    monkeypatch.setattr(calls, "refused_repeat", lambda desk, session, call, reply: None)
+
+
 def cache_lease_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session's lease is never found to be over."""
     monkeypatch.setattr(Session, "extend_lease", lambda session, until: setattr(session, "lease_until", 1 << 62))
@@ -105,6 +110,7 @@ FAULTS = {
     "the cache outlives its lease": (cache_outlives_its_lease, by_machine(AnyTalk)),
     "calls are forgotten": (calls_forgotten, by_machine(AnyTalk)),
     "handles without number": (handles_without_number, by_machine(AnyCrowd)),
+    "repeats of other calls": (repeats_of_other_calls, by_machine(AnyCrowd)),
     "sessions for ever": (cache_lease_for_ever, by_machine(AnyCrowd)),
 }
 
