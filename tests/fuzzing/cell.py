@@ -171,3 +171,5 @@ class LoneCell:
             closed = session.handles._closed.intervals
             assert len(closed) <= 2 * len(session.handles) + CLOSED_GAPS, "closed handles are remembered within bounds"
             assert len(session.pending) <= BOUNDS.calls_per_session
+            assert len(session.handles) <= BOUNDS.handles_per_session
+            assert len(session.watches) <= BOUNDS.watches_per_session

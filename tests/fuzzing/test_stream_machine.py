@@ -135,6 +135,7 @@ class AnyCrowd(RuleBasedStateMachine):
         self.honest.written = b"first"
         self.clients.attach()
         self._say(0, OpenSession(1))
+        self.burst(0, 0, "/a", 1, 14, 0)
 
     def _stream(self, which: int) -> int:
         return self.clients.attached[which % len(self.clients.attached)]
