@@ -45,6 +45,7 @@ class _CallErrand:
     """A call's command on its way (see `pipeline.Errand`)."""
 
     __slots__ = ("_calls", "pending")
+    queues = True
 
     def __init__(self, calls: Calls, pending: PendingCall) -> None:
         self._calls = calls

@@ -44,6 +44,7 @@ class _EndErrand:
     """A session's end on its way (see `pipeline.Errand`)."""
 
     __slots__ = ("_endings", "cause", "ending")
+    queues = False
 
     def __init__(self, endings: Endings, ending: Session, cause: Cause) -> None:
         self._endings = endings

@@ -15,6 +15,7 @@ class OwnErrand:
     """Propose what `plan` says when its turn comes; tell `done` what became of it."""
 
     __slots__ = ("_done", "_plan")
+    queues = True
 
     def __init__(
         self,

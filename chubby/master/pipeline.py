@@ -7,7 +7,9 @@
                    └────────────── touches more than was invalidated ───┘
 
 **Lanes.** Commands that have a token in common (a cache key, the path of a lock) are proposed in the order in which
-they were admitted, whoever sent them. Rounds of invalidations run side by side; only proposing takes turns.
+they were admitted, whoever sent them. Rounds of invalidations run side by side; only proposing takes turns. The end of
+a session stands in no lane: nobody relies on when it comes, and one may have to wait for another (`may_free`), which
+must then not wait behind it.
 
 **Gates.** A command that changes cacheable data waits for the end of a fail-over (`may_change`). One that may give a
 lock to somebody waits until no overdue session waits for it (`may_free`). One that must know what it will find waits
@@ -75,6 +77,10 @@ class Errand(Protocol):
         """Whose command it is."""
 
     @property
+    def queues(self) -> bool:
+        """Whether it takes its turn in the lanes of what it touches."""
+
+    @property
     def acknowledged(self) -> CallNumber:
         """Which answers the session had received when it asked; its copies of what they filled are gone."""
 
@@ -99,14 +105,15 @@ class WorkStage(enum.Enum):
 class Work:
     """One command on its way. `planned` tells how old the plan is: (commands proposed and applied, now)."""
 
-    __slots__ = ("errand", "lanes", "plan", "planned", "round", "stage")
+    __slots__ = ("errand", "lanes", "plan", "planned", "round", "stage", "touched")
 
     def __init__(self, errand: Errand, plan: WorkPlan, planned: tuple[int, int]) -> None:
         """A command that was just planned."""
         self.errand = errand
         self.plan = plan
         self.planned = planned
-        self.lanes: tuple[Token, ...] = tuple(dict.fromkeys((*plan.keys, *plan.locks)))
+        self.touched: tuple[Token, ...] = tuple(dict.fromkeys((*plan.keys, *plan.locks)))
+        self.lanes = self.touched if errand.queues else ()
         self.round = Round()
         self.stage = WorkStage.INVALIDATING
 
@@ -218,7 +225,7 @@ class Pipeline:
         if work is None:
             return
         work.stage = WorkStage.DONE
-        for token in work.lanes:
+        for token in work.touched:
             flying = self._flying[token]
             del flying[outcome.sequence]
             if not flying:
@@ -282,7 +289,7 @@ class Pipeline:
         sequence = self._proposals.put(work.plan.body, at.now)
         self._moves += 1
         self._in_flight[sequence] = work
-        for token in work.lanes:
+        for token in work.touched:
             self._flying.setdefault(token, {})[sequence] = None
         self._departures.begin(work.plan.leaving)
         session = work.errand.session

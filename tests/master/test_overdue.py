@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chubby.namespace.commands import ExpireSession
-from chubby.types.calls import Acquire, Mode, ReadDir, Release, SetContents
+from chubby.types.calls import Acquire, CreateMode, Mode, ReadDir, Release, SetContents
 from chubby.types.nodes import LockMode
 from chubby.types.results import Done, LockGranted
 from chubby.types.time import SECOND
@@ -84,21 +84,52 @@ def test_of_any_queue_only_the_living_are_served(people: list[tuple[bool, bool]]
     assert lock is not None and bool(lock.holders) is bool(living)
 
 
-@settings(max_examples=60)
-@given(st.lists(st.permutations(range(3)), min_size=2, max_size=6))
-def test_circles_come_to_an_end(orders: list[list[int]]) -> None:
-    """Whoever holds and awaits whatever: all the dead are gone at once, and the living get all there is."""
+@settings(max_examples=100)
+@given(st.lists(st.permutations(range(3)), min_size=2, max_size=6), st.booleans())
+def test_circles_come_to_an_end(orders: list[list[int]], side_by_side: bool) -> None:
+    """Whoever holds and awaits whatever: all the dead are gone at once, and the living get all there is.
+
+    If each of the dead has a file in one directory as well, their ends touch that: none of them may wait there behind
+    one that waits for it.
+    """
     cell = Cell()
     living = cell.client("living")
     mine = [living.open_handle(f"/{name}") for name in range(3)]
     dead = [cell.client(f"dead{number}") for number in range(len(orders))]
-    for client, order in zip(dead, orders, strict=True):
-        for name in order:
-            client.start(Acquire(client.open_handle(f"/{name}", Mode.READ | Mode.WRITE)))
+    for client in dead if side_by_side else ():
+        client.open_handle(f"/of{client.session}", create=CreateMode.MUST, ephemeral=True)
+    for turn in range(3):
+        for client, order in zip(dead, orders, strict=True):
+            client.start(Acquire(client.open_handle(f"/{order[turn]}", Mode.READ | Mode.WRITE)))
     numbers = [living.start(Acquire(handle)) for handle in mine]
     die(cell, living)
     assert cell.machine.session_count == 1
     assert all(isinstance(living.answer(number), LockGranted) for number in numbers)
+
+
+def test_an_end_that_is_kept_back_keeps_nobody_back() -> None:
+    """A holder's end waits for a reader that is away, then for the end of who waits behind it: that goes first."""
+    cell = Cell()
+    holder, waiter, living = (cell.client(name) for name in ("holder", "waiter", "living"))
+    for client in (holder, waiter):
+        client.open_handle(f"/of{client.session}", create=CreateMode.MUST, ephemeral=True)
+    number = 0
+    for client in (holder, waiter, living):
+        number = client.start(Acquire(client.open_handle("/l", Mode.READ | Mode.WRITE)))
+    cell.advance(3 * SECOND)
+    waiter.keep_alive()
+    living.keep_alive()
+    cell.advance(9 * SECOND - 1)
+    living.keep_alive()
+    deaf_reader(cell)
+    before = len(cell.outcomes)
+    cell.advance(1)
+    assert not cell.proposed(ExpireSession), "the holder's lease is over, and the reader does not acknowledge"
+    for _ in range(6):
+        cell.advance(3 * SECOND)
+        living.keep_alive()
+    assert cell.machine.session_count == 1 and isinstance(living.answer(number), LockGranted)
+    assert granted_since(cell, before) == [living.session]
 
 
 def deaf_reader(cell: Cell) -> Client:

@@ -31,6 +31,7 @@ class Errand:
         self.now: WorkPlan | None = plan
         self.session = session
         self.acknowledged = acknowledged
+        self.queues = True
         self.looks = 0
         self.is_proposed = False
         self.outcome: Outcome | None = None

@@ -20,7 +20,7 @@ class Lab:
     def __init__(self, replicas: int = 3, seed: int = 1) -> None:
         self.world = World(seed)
         self.network = Network(self.world, Weather())
-        self.config = configuration(replicas)
+        self.config = configuration(range(1, replicas + 1))
         self.hosts = {
             each.id: ReplicaHost(self.world, self.network, self.config, CELL, each.id) for each in self.config.replicas
         }

@@ -25,4 +25,5 @@ Everything that is drawn is drawn from streams of the seed, so a seed names a ru
 | `invariants`  | what must hold of the replicas at any moment                                      |
 | `histories`   | what clients saw, call by call, and whether that is linearizable                  |
 | `recovery`    | whether everybody is served again after the faults                                |
+| `kept`        | plans that found a bug once                                                       |
 """

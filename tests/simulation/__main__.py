@@ -15,6 +15,7 @@ import msgspec
 
 from chubby.types.time import SECOND
 from tests.simulation import ledger
+from tests.simulation.kept import kept, load
 from tests.simulation.plan import Plan, draw
 from tests.simulation.report import Report
 from tests.simulation.runner import run_plan, run_plans
@@ -28,9 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     duration = options.duration * SECOND
     if options.plan is not None:
-        return _one(msgspec.json.decode(options.plan.read_bytes(), type=Plan), options)
+        return _one(load(options.plan), options)
     if options.seed is not None:
         return _one(draw(options.seed, duration), options)
+    if options.kept:
+        return _many(iter(kept().values()), Report(len(kept())), options)
     if options.hunt:
         return _hunt(options)
     seeds = range(options.start, options.start + options.seeds)
@@ -43,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--seeds", type=int, default=50, help="how many seeds (50)")
     what.add_argument("--seed", type=int, help="this seed alone")
     what.add_argument("--plan", type=Path, metavar="FILE", help="this plan alone, as --show prints it")
+    what.add_argument("--kept", action="store_true", help="the plans that found a bug once")
     what.add_argument("--hunt", action="store_true", help="new seeds until Ctrl-C; a ledger is kept in .hunt/")
     parser.add_argument("--start", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--duration", type=int, default=60, help="seconds of faults, simulated (60)")

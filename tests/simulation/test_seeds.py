@@ -13,6 +13,7 @@ import pytest
 from chubby.replica.replica import Replica
 from chubby.replica.step import Step
 from chubby.types.time import SECOND, Instant
+from tests.simulation.kept import kept
 from tests.simulation.plan import draw
 from tests.simulation.scenario import Scenario
 from tests.simulation.workloads.jugglers import Jugglers
@@ -27,6 +28,12 @@ def test_nothing_breaks_under_faults(seed: int) -> None:
     """All checkers hold, and the cell recovers. A failing seed runs again with: make simulate SEED=n TRACE=1."""
     verdict = Scenario.of(seed, DURATION).run()
     assert verdict.operations > 0, "a run in which nothing succeeds proves nothing"
+
+
+@pytest.mark.parametrize("name", kept())
+def test_what_was_found_stays_found(name: str) -> None:
+    """The plans that found a bug pass, and would fail again."""
+    Scenario(kept()[name]).run()
 
 
 def run_only(workload: str, seed: int) -> Scenario:
