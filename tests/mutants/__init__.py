@@ -2,8 +2,9 @@
 authors left known bugs in to see that their tests find them).
 
 Each mutant breaks one safety rule as a programmer might: a check left out, a comparison turned round, an instant taken
-a moment too late. It passes a run in which nothing goes wrong; under faults some checker must find it within `SEEDS`
-seeds. One that survives is a checker, a fault or a workload that is missing.
+a moment too late. A client that is alone in a cell in which nothing goes wrong does not notice; among others, under
+faults, some checker must find it within 2,000 seeds. One that survives is a checker, a fault or a workload that is
+missing.
 
     make mutants                                      hunt for all of them
     python -m tests.mutants vote_not_persisted        for one

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         trial = partial(_again, trials, catches)
     else:
-        trial = partial(trials.hunt, hunt=Hunt(options.seeds, options.start, options.duration, options.apart))
+        trial = partial(trials.hunt, hunt=Hunt(options.seeds, options.start, options.duration))
     return _run(names, trial, trials, options)
 
 
@@ -55,7 +55,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=2000, help="how many seeds until one counts as surviving (2000)")
     parser.add_argument("--start", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--duration", type=int, default=25, help="seconds of faults, simulated (25)")
-    parser.add_argument("--apart", type=float, default=1.5, help="pass over seeds with fewer faults: seconds (1.5)")
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time (1)")
     parser.add_argument("--record", action="store_true", help=f"keep what was caught in {records.FILE.name}")
     parser.add_argument("--recorded", action="store_true", help="each by the plan that is recorded, no other seeds")

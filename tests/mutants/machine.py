@@ -80,12 +80,7 @@ LOCKS: Final = (
         "lock_delay_ignored",
         "a lock stays closed for its lock-delay after its holder's session died (§4 Lock-delay)",
         _LOCKS,
-        (
-            (
-                "            if died and holder.delay > row.delay:\n",
-                "            if not died and holder.delay > row.delay:\n",
-            ),
-        ),
+        (("row = LockRow(row.instance, None, row.delay, delayed=row.delay > 0)", "row = LockRow(row.instance)"),),
     ),
     Mutant(
         "shortest_lock_delay",

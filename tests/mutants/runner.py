@@ -18,20 +18,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Hunt(msgspec.Struct, frozen=True):
-    """What to try: seeds from `start` on, of so many seconds of faults. Seeds whose faults are further `apart` than so
-    many seconds are passed over, though they count as tried (0: none is): they cost as much and show less.
-    """
+    """What to try: seeds from `start` on, of so many seconds of faults. Those before it count as tried."""
 
     seeds: int = 2000
     start: int = 0
     duration: int = 25
-    apart: float = 0
 
     def arguments(self, begin: int) -> list[str]:
         """For a trial that begins with seed `begin`."""
         span = ["--start", f"{begin}", "--seeds", f"{self.start + self.seeds - begin}"]
-        apart = ["--apart", f"{self.apart:g}"] if self.apart else []
-        return [*span, "--duration", f"{self.duration}", *apart, *(["--smoke"] if begin == self.start else [])]
+        return [*span, "--duration", f"{self.duration}", *(["--smoke"] if begin == self.start else [])]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -116,14 +112,14 @@ class Trials:
                 took, simulated = took + report.took, simulated + report.simulated
                 if report.passed:
                     continue
-                seeds, begin, failed = report.seed + 1 - hunt.start, report.seed + 1, True
+                seeds, begin, failed = report.seed + 1, report.seed + 1, True
                 if self.passes_as_it_is(report.plan):
                     catch = Catch(seeds, took, simulated, report.checker, report.complaint, report.plan)
                     return Outcome(name, catch, seeds, took, gross, tuple(innocent))
                 innocent.append(report.seed)
             if not failed:
                 break
-        return Outcome(name, None, hunt.seeds, took, gross, tuple(innocent))
+        return Outcome(name, None, end, took, gross, tuple(innocent))
 
     def again(self, name: str, catch: Catch) -> Outcome:
         """Try the plan that is recorded as catching the mutant."""

@@ -83,7 +83,7 @@ def test_the_hunt_begins_where_it_is_told() -> None:
     """Another slice of seeds, and another duration."""
     trials = FakeTrials({23})
     outcome = trials.hunt("m", Hunt(seeds=10, start=20, duration=40))
-    assert outcome.seeds == 4
+    assert outcome.seeds == 24, "those before it count as tried"
     assert trials.calls[0] == ("m", "--start", "20", "--seeds", "10", "--duration", "40", "--smoke")
 
 
