@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.mutants.records import Catch
-from tests.mutants.runner import Hunt, Outcome, TrialFailed, Trials, run
+from tests.mutants.runner import KINSHIP, Hunt, Outcome, TrialFailed, Trials, run
 from tests.mutants.trial import Report
 
 PLAN = msgspec.Raw(b'{"seed":5}')
@@ -29,7 +29,7 @@ class FakeTrials(Trials):
         """As a trial would."""
         self.calls.append((name, *arguments))
         if name == "none":
-            seed = msgspec.json.decode(arguments[1])["seed"]
+            seed = msgspec.json.decode(arguments[1])["seed"] % KINSHIP
             yield Report(seed, False, seed not in self.broken, 1.0, 30.0)
             return
         if "--plan" in arguments:
@@ -71,6 +71,21 @@ def test_a_seed_that_fails_without_it_proves_nothing() -> None:
     assert outcome.seeds == 8, "they count as tried"
     assert outcome.told().endswith("fail without it: seeds 2 4")
     assert sum("--smoke" in call for call in trials.calls) == 1
+
+
+def test_a_plan_that_is_dangerous_by_itself_proves_nothing() -> None:
+    """The product as it is comes through that very seed, but not through others of the same plan."""
+
+    class Fragile(FakeTrials):
+        def reports(self, name: str, *arguments: str) -> Iterator[Report]:
+            if name != "none":
+                yield from super().reports(name, *arguments)
+            else:
+                seed = msgspec.json.decode(arguments[1])["seed"]
+                yield Report(seed, False, seed != 2 + KINSHIP, 1.0, 30.0)
+
+    outcome = Fragile({2, 7}).hunt("m", Hunt(seeds=100))
+    assert outcome.innocent == (2,) and outcome.seeds == 8
 
 
 def test_only_innocent_seeds_end_in_survival() -> None:
