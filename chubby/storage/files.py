@@ -4,6 +4,7 @@ Everything in this room goes through `Files`, so a simulated disk can stand in f
 synced, tear what was being written, and run full. What may be relied on, and nothing more:
 
 * `File.write` is not durable until `File.sync` returned; until then any subset of its 512-byte sectors may be on disk.
+* A write that fails has written some of its sectors, whole ones: systems write page by page, and fail between pages.
 * A new name, a rename or a removal is not durable until `sync_directory` of its directory returned.
 * `rename` is atomic: after a crash there is the old state or the new one.
 * After a failed `sync` nobody knows what is on disk, and a later one that succeeds proves nothing.

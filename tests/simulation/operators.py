@@ -73,9 +73,9 @@ class Operator:
     def _replace(self) -> None:
         """A replica that is not the master is stopped for good; another machine takes its number."""
         others = [host for host in self._field.hosts if not host.believes]
-        if not others or not self._field.may_lose_a_disk():
+        host = self._chance.choice(others) if others else None
+        if host is None or not self._field.may_lose_a_disk(host):
             return
-        host = self._chance.choice(others)
         self._world.trace(f"the operator replaces {host.place}")
         host.retired = True
         host.crash()

@@ -8,7 +8,7 @@ It is as unhelpful as the contract in `chubby.storage.files` permits:
   synced, whatever later changes are;
 * a failed sync drops what it should have written: later syncs succeed and do not bring it back, while reads go on
   showing it until the machine goes down;
-* a failed write leaves a part of itself behind.
+* a failed write leaves a part of itself behind, in whole sectors: systems write page by page, and fail between them.
 
 What happens is decided from outside, so that every run can be repeated: `Interference` is asked before each operation
 and may raise `Crashed` or an `OSError`; `power_loss` takes the coin that decides what survives.
@@ -143,7 +143,8 @@ class FakeFile:
         try:
             self._ask("write")
         except OSError:
-            self._data.write(offset, data[: len(data) // 2])
+            half = (offset + len(data) // 2) // SECTOR * SECTOR
+            self._data.write(offset, data[: max(0, half - offset)])
             raise
         self._data.write(offset, data)
 

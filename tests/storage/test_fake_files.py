@@ -122,12 +122,14 @@ def test_a_failed_sync_loses_what_it_should_have_written_for_good() -> None:
 
 
 def test_a_failed_write_leaves_a_part_behind() -> None:
-    """ENOSPC in the middle."""
+    """ENOSPC in the middle: some sectors are there, and none of them in part."""
     files = FakeFiles(FailAt(0, errno.ENOSPC, frozenset({"write"})))
     file = files.create("a")
     with pytest.raises(OSError, match="No space left"):
-        file.write(0, b"12345678")
-    assert files.contents("a") == b"1234"
+        file.write(300, b"x" * 2000)
+    assert files.contents("a") == bytes(300) + b"x" * (1024 - 300)
+    with pytest.raises(OSError, match="No space left"):
+        FakeFiles(FailAt(0, errno.ENOSPC, frozenset({"write"}))).create("b").write(0, b"less than one")
 
 
 def test_a_crash_of_the_process_keeps_the_cache_but_not_its_files_and_lock() -> None:

@@ -71,8 +71,8 @@ def _restart_machine(host: ReplicaHost) -> None:
 
 def wipe(field: Field) -> None:
     """A replica comes back with an empty disk."""
-    if field.may_lose_a_disk():
-        host = field.any()
+    host = field.any()
+    if field.may_lose_a_disk(host):
         if host.running:
             host.crash()
         host.wipe()
@@ -82,7 +82,7 @@ def wipe(field: Field) -> None:
 def rot(field: Field) -> None:
     """A bit flips in the newest log of one replica, which finds out when it starts."""
     host = field.any()
-    if not host.running or not field.may_lose_a_disk():
+    if not host.running or not field.may_lose_a_disk(host):
         return
     host.crash()
     segments = [
@@ -134,7 +134,7 @@ def _damage(field: Field) -> tuple[ReplicaHost, str] | None:
     """
     host = field.any()
     names = [name for name in host.disk.tree() if name.startswith(CURRENT)]
-    if not names or not field.may_lose_a_disk():
+    if not names or not field.may_lose_a_disk(host):
         return None
     if field.chance.random() < 0.7:
         host.crash()

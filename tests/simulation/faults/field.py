@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from functools import partial
 
+from chubby.types.identity import ReplicaId
 from chubby.types.time import MILLISECOND, SECOND, Duration, Instant
 from tests.simulation.clients import ClientHost
 from tests.simulation.hosts import ReplicaHost
@@ -13,8 +14,7 @@ from tests.simulation.world import World
 from tests.storage.interference import Interference
 
 BETWEEN_LOSSES: Duration = 30 * SECOND
-"""One disk at a time loses what it held, and the next one only after there was time to rebuild: more is beyond what a
-cell promises."""
+"""One disk at a time loses what it held, and the next one only after there was time to rebuild."""
 
 
 class Field:
@@ -29,6 +29,7 @@ class Field:
         self.clients = clients
         self.chance = chance
         self._lost_at: Instant = world.now - BETWEEN_LOSSES
+        self._hurt: dict[ReplicaId, int] = {}
 
     def any(self) -> ReplicaHost:
         """Some replica's machine."""
@@ -73,9 +74,24 @@ class Field:
         host.trouble = trouble
         host.disk.interference = trouble
 
-    def may_lose_a_disk(self) -> bool:
-        """Whether there was time to rebuild since the last one was lost; who asks loses one."""
-        if self.world.now - self._lost_at < BETWEEN_LOSSES:
+    def may_lose_a_disk(self, host: ReplicaHost) -> bool:
+        """Whether the cell can bear it that this host loses what it held: there was time to rebuild since the last
+        loss, and the others are a quorum that remembers how it voted, in every configuration that somebody knows. More
+        is beyond what a cell promises. Who asks and may, does.
+        """
+        known = [each.replica.configuration for each in self.hosts if each.replica is not None]
+        votes = [(each.number, each.incarnation) for each in self.hosts if each is not host and self._remembers(each)]
+        configurations = [each for each in known if each is not None]
+        if self.world.now - self._lost_at < BETWEEN_LOSSES or not configurations:
+            return False
+        if not all(each.is_quorum(votes) for each in configurations):
             return False
         self._lost_at = self.world.now
+        self._hurt[host.number] = host.life
         return True
+
+    def _remembers(self, host: ReplicaHost) -> bool:
+        """Whether it has, under its present incarnation, all that it ever had: it started since it last lost something,
+        and is not switched off for good.
+        """
+        return not host.retired and host.life > self._hurt.get(host.number, -1)
