@@ -9,7 +9,6 @@ import pytest
 
 from chubby.replica.replica import Replica
 from chubby.types.nodes import NodeKind
-from chubby.types.time import NEVER
 from tests.simulation.configuration import CELL, configuration
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.invariants import MasterChecker
@@ -164,19 +163,37 @@ def test_an_open_gate_refuses_nobody() -> None:
     checker = GateChecker()
     with pytest.raises(Violation, match="open all the while"):
         checker.refused("c1", 20, 30)
-    checker.turned(False, 5, 6)
+    checker.turn(False, 5, 6)
     checker.refused("c1", 20, 30)
-    checker.turned(True, 6, 9)
+    checker.turn(True, 6, 9)
     checker.refused("c1", 20, 30)
-    checker.turned(True, 8, 12)
+    checker.turn(True, 8, 12)
     with pytest.raises(Violation, match="open all the while"):
         checker.refused("c1", 20, 30)
     checker.refused("c1", 12, 30)
-    checker.turned(False, 31, 40)
+    checker.turn(False, 31, 40)
     with pytest.raises(Violation, match="open all the while"):
         checker.refused("c1", 20, 30)
-    checker.turned(False, 7, NEVER)
+    checker.turn(False, 7)
     checker.refused("c1", 20, 30)
+
+
+def test_a_closed_gate_lets_nobody_in() -> None:
+    """Asked from 20 to 30: it was open at first, closed, and opened again or not."""
+    checker = GateChecker()
+    checker.let_in("c1", 20, 30)
+    closing = checker.turn(False, 5)
+    checker.let_in("c1", 20, 30)
+    closing.ended = 25
+    checker.let_in("c1", 20, 30)
+    closing.ended = 10
+    with pytest.raises(Violation, match="closed all the while"):
+        checker.let_in("c1", 20, 30)
+    checker.turn(True, 31)
+    with pytest.raises(Violation, match="closed all the while"):
+        checker.let_in("c1", 20, 30)
+    checker.turn(True, 12)
+    checker.let_in("c1", 20, 30)
 
 
 def test_names_are_given_once_and_in_order() -> None:

@@ -23,28 +23,49 @@ NOBODY = "nobody"
 """A list without a file: it admits none but administrators."""
 
 
+class Turn:
+    """One time that somebody opened or closed the gate; until that is known to be over it may still come true."""
+
+    def __init__(self, begun: Instant, ended: Instant = NEVER) -> None:
+        self.begun = begun
+        self.ended = ended
+
+
 class GateChecker:
-    """Who may be refused: whoever asks while the gate may be closed. It is open at first."""
+    """Who may be refused, and who let in: whoever asks while the gate may be closed, or open. It is open at first."""
 
     def __init__(self) -> None:
-        self._closings: list[tuple[Instant, Instant]] = []
-        self._openings: list[tuple[Instant, Instant]] = []
+        self._closings: list[Turn] = []
+        self._openings = [Turn(-1, -1)]
 
-    def turned(self, is_open: bool, begun: Instant, ended: Instant) -> None:
-        """Somebody opened or closed it in that time; `ended` NEVER: perhaps, and nobody knows when."""
-        (self._openings if is_open else self._closings).append((begun, ended))
+    def turn(self, is_open: bool, begun: Instant, ended: Instant = NEVER) -> Turn:
+        """Somebody begins to open or close it; `Turn.ended` is to be set when that was acknowledged."""
+        turn = Turn(begun, ended)
+        (self._openings if is_open else self._closings).append(turn)
+        return turn
 
     def refused(self, who: str, begun: Instant, ended: Instant) -> None:
-        """Somebody who asked from `begun` to `ended` was not let in. Raises Violation if the gate was open throughout.
+        """Somebody who asked in that time was not let in. Raises Violation if the gate was open throughout."""
+        if not _explained(begun, ended, self._closings, self._openings):
+            raise Violation(f"{who} was refused at {PATH}, which was open all the while")
 
-        A closing explains it unless it began later, or a whole opening lies between it and the asking.
+    def let_in(self, who: str, begun: Instant, ended: Instant) -> None:
+        """Somebody who asked then was let in. Raises Violation if the gate was closed throughout.
+
+        What the answer says of the gate is no evidence: it may be the second one to a call that is asked twice.
         """
-        for closing_begun, closing_ended in self._closings:
-            if closing_begun < ended and not any(
-                closing_ended < opened and known < begun for opened, known in self._openings
-            ):
-                return
-        raise Violation(f"{who} was refused at {PATH}, which was open all the while")
+        if not _explained(begun, ended, self._openings, self._closings):
+            raise Violation(f"{who} was let in at {PATH}, which was closed all the while")
+
+
+def _explained(begun: Instant, ended: Instant, by: list[Turn], against: list[Turn]) -> bool:
+    """Whether one of these turns explains what somebody was told who asked then: unless it began later, or a whole turn
+    against it lies between it and the asking.
+    """
+    return any(
+        turn.begun < ended and not any(turn.ended < other.begun and other.ended < begun for other in against)
+        for turn in by
+    )
 
 
 class Gates:
@@ -101,19 +122,17 @@ class Guest:
         self._client.call(Open(handle, PATH, mode, create=CreateMode.MAY, acl=acl), done, PATIENCE)
 
     def _turn(self, keeper: HandleNumber) -> None:
-        is_open, begun = self._client.chance.random() < 0.6, self._world.now
+        is_open = self._client.chance.random() < 0.6
 
         def done(answer: Answer) -> None:
             if isinstance(answer, StatResult):
                 self._gates.turned += 1
-                self._gates.checker.turned(is_open, begun, self._world.now)
+                turn.ended = self._world.now
             else:
-                self._gates.checker.turned(is_open, begun, NEVER)
                 self._keeper = None
             self._turns.next()
 
-        if not is_open:
-            self._gates.checker.turned(False, begun, NEVER)
+        turn = self._gates.checker.turn(is_open, self._world.now)
         acl = AclNames(ANYONE if is_open else NOBODY, ANYONE, ANYONE)
         self._client.call(SetAcl(keeper, acl), done, PATIENCE)
 
@@ -142,8 +161,8 @@ class Guest:
         def done(answer: Answer) -> None:
             if isinstance(answer, Opened):
                 self._gates.passed += 1
-                if answer.stat.acl.read == NOBODY and self._world.bounded:
-                    raise Violation(f"{self._client.place} was let in at {PATH} while it was closed")
+                if self._world.bounded:
+                    self._gates.checker.let_in(self._client.place, begun, self._world.now)
                 self._reader = handle
                 if before is not None:
                     self._client.call(Close(before), lambda closed: None, PATIENCE)
