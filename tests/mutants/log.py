@@ -151,10 +151,15 @@ LEASES: Final = (
         (("            self._outbox.persist(LeaseRecord(lease))\n", ""),),
     ),
     Mutant(
-        "promise_while_leased",
+        "bound_too_short",
         "who answered a master's message promises no other ballot for L (§3 Master lease)",
-        _ACCEPTOR,
-        (("            wait = max(wait, self.grant.until - now)", "            wait = max(wait, 0)"),),
+        "chubby.paxos.lease",
+        (
+            (
+                "return now < self.until and self.ballot.replica != replica",
+                "return now + 500_000_000 < self.until and self.ballot.replica != replica",
+            ),
+        ),
     ),
     Mutant(
         "late_release_frees_newer_grant",
