@@ -19,7 +19,7 @@ CODE := chubby tests $(wildcard bench fuse_mount)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup cell test simulate hunt fuzz torture mutants check lint types layers proto verify-proto coverage bench\
+.PHONY: help setup cell test simulate hunt fuzz torture mutants prove check lint types layers proto verify-proto coverage bench\
     clean
 
 help:  ## List the targets
@@ -55,7 +55,12 @@ torture: $(READY)  ## Torture five real replicas on machines of their own, with 
 mutants: $(READY)  ## Put each known bug into the product and see the simulator find it (NAMES= SEEDS=2000 JOBS=1)
 	$(BIN)/python -m tests.mutants $(NAMES) --seeds $(or $(SEEDS),2000) --jobs $(or $(JOBS),1) $(ARGS)
 
-check: lint types layers verify-proto test  ## All that must hold before a change lands
+prove: $(READY)  ## What each change has to pass of the proof: 300 seeds, kept plans, each mutant as recorded (JOBS=2)
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),300) --jobs $(or $(JOBS),2)
+	$(BIN)/python -m tests.simulation --kept --jobs $(or $(JOBS),2)
+	$(BIN)/python -m tests.mutants --recorded --jobs $(or $(JOBS),2)
+
+check: lint types layers verify-proto prove test  ## All that must hold before a change lands
 
 lint: $(READY)  ## Check style and likely bugs (ruff)
 	$(BIN)/ruff check .

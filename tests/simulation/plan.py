@@ -26,6 +26,9 @@ UNBOUNDED = 1 / 8
 
 OPERATED = 1 / 4
 """In so many an operator changes the members."""
+NARROW = 1 / 2
+"""So many have few faults and few workloads, which then come again and again: there a bug that needs three things in a
+row is found a hundred times sooner than where everything takes turns."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -68,9 +71,17 @@ class Plan(msgspec.Struct, frozen=True):
         )
 
 
+class _Breadth(msgspec.Struct, frozen=True):
+    """How many faults and workloads a narrow plan has; None: about half of all."""
+
+    faults: int | None = None
+    workloads: int | None = None
+
+
 def draw(seed: int, duration: Duration) -> Plan:
     """The plan of a seed."""
     chance = stream(seed, "plan")
+    few = _few(stream(seed, "breadth"))
     bounded = stream(seed, "clocks").random() >= UNBOUNDED
     plan = Plan(
         seed=seed,
@@ -78,10 +89,10 @@ def draw(seed: int, duration: Duration) -> Plan:
         replicas=chance.choice((3, 5, 5, 5)),
         clients=chance.randint(2, 12),
         caching=chance.choice((0.5, 0.8, 1.0)),
-        workloads=_some(chance, tuple(name for name in WORKLOADS if name not in SELDOM)) + _seldom(seed),
+        workloads=_some(chance, tuple(name for name in WORKLOADS if name not in SELDOM), few.workloads) + _seldom(seed),
         rate=chance.choice((RATE / 4, RATE, RATE, RATE * 2)),
         rhythm=chance.choice(tuple(Rhythm)),
-        faults=_some(chance, tuple(FAULTS)),
+        faults=_some(chance, tuple(FAULTS), few.faults),
         interval=round(chance.uniform(0.5, 6.0) * SECOND),
         weather=Weather(
             loss=chance.choice((0.0, 0.0, 0.01, 0.1)),
@@ -108,6 +119,15 @@ def _seldom(seed: int) -> tuple[str, ...]:
     return tuple(name for name, part in SELDOM.items() if stream(seed, name).random() < part)
 
 
-def _some(chance: random.Random, names: tuple[str, ...]) -> tuple[str, ...]:
-    """About half of them, one at least."""
+def _few(chance: random.Random) -> _Breadth:
+    if chance.random() >= NARROW:
+        return _Breadth()
+    return _Breadth(chance.randint(1, 4), chance.randint(1, 3))
+
+
+def _some(chance: random.Random, names: tuple[str, ...], count: int | None) -> tuple[str, ...]:
+    """So many of them; None: about half, one at least."""
+    if count is not None:
+        chosen = chance.sample(names, min(count, len(names)))
+        return tuple(name for name in names if name in chosen)
     return tuple(name for name in names if chance.random() < 0.5) or (chance.choice(names),)
