@@ -36,9 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     if options.recorded:
         catches = records.load()
         missing = [name for name in names if name not in catches]
-        if missing:
+        if options.names and missing:
             print(f"nothing is recorded of {' '.join(missing)}", file=sys.stderr)
             return 1
+        if missing:
+            print(f"not caught yet, so not tried here: {' '.join(missing)}")
+            names = [name for name in names if name in catches]
         trial = partial(_again, trials, catches)
     else:
         trial = partial(trials.hunt, hunt=Hunt(options.seeds, options.start, options.duration))
