@@ -20,7 +20,7 @@ from chubby.errors import ChubbyError, NodeExists, SessionExpired
 from chubby.paths import full_name
 from chubby.types.calls import CreateMode, MemberAction, Mode
 from chubby.types.events import Event, EventKind, EventMask
-from chubby.types.identity import ReplicaId, Revision
+from chubby.types.identity import Incarnation, ReplicaId, Revision
 from chubby.types.nodes import DirEntry, LockInfo, LockMode
 from chubby.types.results import LockGranted, SequencerResult, SessionInfo
 from chubby.types.time import Duration, to_seconds
@@ -85,9 +85,11 @@ class ClientSession:
         """See `ports.CellSession`."""
         await self._session.step_down(successor)
 
-    async def change_members(self, action: MemberAction, replica: ReplicaId, peer: str, client: str) -> None:
+    async def change_members(
+        self, action: MemberAction, replica: ReplicaId, peer: str, client: str, incarnation: Incarnation | None
+    ) -> None:
         """See `ports.CellSession`."""
-        await self._session.change_members(action, replica, peer, client)
+        await self._session.change_members(action, replica, peer, client, incarnation=incarnation)
 
     async def watch(self, path: str, since: Revision | None) -> AsyncGenerator[Event, None]:
         """See `ports.CellSession`."""

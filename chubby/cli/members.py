@@ -28,18 +28,20 @@ class Progress(msgspec.Struct, frozen=True):
     voting: bool = False
 
 
-def advice(picture: Picture, action: MemberAction, number: ReplicaId) -> Advice:
-    """What to say before `action` on replica `number`, seeing the cell as in `picture`."""
-    view = next((each for each in picture.replicas if each.replica == number), None)
+def advice(picture: Picture, action: MemberAction, number: ReplicaId, client: str = "") -> Advice:
+    """What to say before `action` on replica `number`, which clients are to reach at `client`, seeing the cell as in
+    `picture`.
+    """
+    view = picture.view(number)
     if not picture.serving:
         state = "no master" if picture.margin >= 0 else margin_text(picture.margin)
         return Advice(f"the cell has {state}: its members can only change while it serves")
     if action is MemberAction.ADD:
-        if view is not None and view.role != "joining":
-            return Advice(
-                f"replica {number} is a member already; to give its place to a new one: chubby replica replace"
-            )
-        return Advice(done=f"replica {number} is admitted and will vote once it has caught up; start it now")
+        if view is None or view.role == "joining":
+            return Advice(done=f"replica {number} is admitted and will vote once it has caught up; start it now")
+        if view.address == client:
+            return Advice(done=f"replica {number} was admitted already; start it now if it does not run")
+        return Advice(f"replica {number} is a member already; to give its place to a new one: chubby replica replace")
     if view is None:
         known = ", ".join(str(each.replica) for each in picture.replicas)
         return Advice(f"replica {number} is not a member; members are {known}")
@@ -52,7 +54,7 @@ def advice(picture: Picture, action: MemberAction, number: ReplicaId) -> Advice:
 
 def successor_refusal(picture: Picture, number: ReplicaId) -> str:
     """Why the master cannot hand over to replica `number`; "" if that is for the master to judge."""
-    view = next((each for each in picture.replicas if each.replica == number), None)
+    view = picture.view(number)
     if view is None:
         known = ", ".join(str(each.replica) for each in picture.replicas)
         return f"replica {number} is not a member; members are {known}"
@@ -65,7 +67,7 @@ def successor_refusal(picture: Picture, number: ReplicaId) -> str:
 
 def progress_of(picture: Picture, number: ReplicaId) -> Progress:
     """How far replica `number` has come."""
-    view = next((each for each in picture.replicas if each.replica == number), None)
+    view = picture.view(number)
     if view is None:
         return Progress("not yet known to the replicas that answer")
     if not view.answers:
@@ -88,8 +90,11 @@ def _removal(picture: Picture, view: ReplicaView) -> Advice:
 
 def _replacement(picture: Picture, view: ReplicaView) -> Advice:
     done = f"replica {view.replica} is to be replaced; start the new one, with an empty data directory, now"
-    if not view.answers or view.role == LEARNER:
+    if not view.answers:
         return Advice(done=done)
+    if view.role == LEARNER:
+        question = f"Replica {view.replica} answers, and is catching up. Replace it nevertheless?"
+        return Advice(question=question, done=done)
     if picture.margin == 0:
         return Advice(f"replica {view.replica} answers, and without it the cell would have no quorum")
     return Advice(

@@ -11,7 +11,7 @@ from typing import Protocol
 from chubby.cli.supervisor import Turn
 from chubby.types.calls import MemberAction
 from chubby.types.events import Event
-from chubby.types.identity import ReplicaId, Revision, Token
+from chubby.types.identity import Incarnation, ReplicaId, Revision, Token
 from chubby.types.nodes import DirEntry, LockInfo, LockMode
 from chubby.types.results import SequencerResult, SessionInfo
 from chubby.types.time import Duration
@@ -41,8 +41,12 @@ class CellSession(Protocol):
     async def step_down(self, successor: ReplicaId) -> None:
         """Ask the master to hand over, to `successor` (0: whoever is fit)."""
 
-    async def change_members(self, action: MemberAction, replica: ReplicaId, peer: str, client: str) -> None:
-        """Add, remove or replace one replica; answered once the new configuration governs."""
+    async def change_members(
+        self, action: MemberAction, replica: ReplicaId, peer: str, client: str, incarnation: Incarnation | None
+    ) -> None:
+        """Add, remove or replace one replica, in this incarnation (None: in any); answered once the new configuration
+        governs.
+        """
 
     def watch(self, path: str, since: Revision | None) -> AsyncGenerator[Event, None]:
         """Changes in the subtree of `path`, for ever."""

@@ -106,13 +106,15 @@ def replace_command(
 def _carry_out(connection: Connection, change: _Change, yes: bool, no_wait: bool, as_json: bool) -> int:
     async def main(signals: Signals) -> int:
         before = await look(connection)
-        found = advice(before, change.action, change.replica)
+        found = advice(before, change.action, change.replica, change.client)
         if found.refusal:
             raise MembershipRefused(found.refusal)
         if found.question and not yes:
             confirm(found.question)
+        view = before.view(change.replica)
+        seen = view.incarnation if view is not None else None
         async with open_session(connection, None) as session:
-            await session.change_members(change.action, change.replica, change.peer, change.client)
+            await session.change_members(change.action, change.replica, change.peer, change.client, seen)
         if as_json:
             emit_json_line({"replica": change.replica, "done": change.action.name.lower()})
         else:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from chubby.types.identity import CellId, Epoch, ReplicaId, Revision, Slot
+from chubby.types.identity import CellId, Epoch, Incarnation, ReplicaId, Revision, Slot
 from chubby.types.status import CellStatus, ReplicaStatus
 from chubby.types.time import Duration, to_seconds
 from chubby.types.words import MEBIBYTE, usage_text
@@ -19,7 +19,9 @@ LEARNER = "learner"
 
 
 class ReplicaView(msgspec.Struct, frozen=True):
-    """One replica. `chosen` and what follows is its own word if it `answers`, else what the master knows of it."""
+    """One replica. `chosen` and what follows is its own word if it `answers`, else what the master knows of it; but
+    `incarnation` is the one that the members have, see `ReplicaStatus`.
+    """
 
     replica: ReplicaId
     role: str
@@ -31,6 +33,7 @@ class ReplicaView(msgspec.Struct, frozen=True):
     heard: Duration | None
     version: str = ""
     resident_bytes: int = 0
+    incarnation: Incarnation | None = None
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -61,6 +64,10 @@ class Picture(msgspec.Struct, frozen=True):
     def serving(self) -> bool:
         """Whether the cell has a master and a quorum."""
         return self.master != 0 and self.margin >= 0
+
+    def view(self, replica: ReplicaId) -> ReplicaView | None:
+        """That replica, if anybody knows of it."""
+        return next((each for each in self.replicas if each.replica == replica), None)
 
     def headline(self) -> str:
         """The cell in one line."""
@@ -188,9 +195,17 @@ def _view(
     if status is None:
         assert member is not None, "somebody speaks of it"
         error = errors.get(member.client_address, "not asked")
-        lag = top - member.chosen
-        heard = member.last_heard
-        return ReplicaView(member.replica, member.role, member.client_address, False, error, member.chosen, lag, heard)
+        return ReplicaView(
+            replica=member.replica,
+            role=member.role,
+            address=member.client_address,
+            answers=False,
+            error=error,
+            chosen=member.chosen,
+            lag=top - member.chosen,
+            heard=member.last_heard,
+            incarnation=member.incarnation,
+        )
     itself = next((each for each in status.replicas if each.replica == status.replica), None)
     role = itself.role if itself is not None else "joining"
     return ReplicaView(
@@ -204,6 +219,7 @@ def _view(
         heard=member.last_heard if member is not None else None,
         version=status.version,
         resident_bytes=status.resident_bytes,
+        incarnation=member.incarnation if member is not None else None,
     )
 
 

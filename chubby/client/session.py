@@ -29,7 +29,7 @@ from chubby.errors import ChubbyError, ConfigError, Failure, NoQuorum, error_of
 from chubby.paths import LOCAL_CELL
 from chubby.types.calls import ChangeMembers, MemberAction
 from chubby.types.calls import Watch as WatchCall
-from chubby.types.identity import ReplicaId, Revision, SessionId
+from chubby.types.identity import Incarnation, ReplicaId, Revision, SessionId
 from chubby.types.nodes import LockInfo
 from chubby.types.results import SessionInfo
 from chubby.types.status import CellStatus
@@ -261,10 +261,16 @@ class Session:
         peer_address: str = "",
         client_address: str = "",
         *,
+        incarnation: Incarnation | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Add, remove or replace one replica. Raises MembershipRefused where that would endanger the quorum."""
-        call = ChangeMembers(action, replica, peer_address, client_address)
+        """Add, remove or replace one replica. Raises MembershipRefused where that would endanger the quorum.
+
+        `incarnation`, as `status().replicas` tells it, is that of the replica to be removed or replaced: then the same
+        call may be made again after OutcomeUnknown, and never strikes the one that came in its place. None: whichever
+        is there.
+        """
+        call = ChangeMembers(action, replica, peer_address, client_address, incarnation)
         await self._run(operations.change_members(call), timeout)
 
 

@@ -28,7 +28,7 @@ from chubby.client.statistics import Statistics
 from chubby.client.sync_events import Events, Watch
 from chubby.client.sync_handle import Handle
 from chubby.types.calls import MemberAction
-from chubby.types.identity import ReplicaId, Revision, SessionId
+from chubby.types.identity import Incarnation, ReplicaId, Revision, SessionId
 from chubby.types.nodes import LockInfo
 from chubby.types.results import SessionInfo
 from chubby.types.status import CellStatus
@@ -187,11 +187,19 @@ class Session:
         peer_address: str = "",
         client_address: str = "",
         *,
+        incarnation: Incarnation | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Add, remove or replace one replica. Raises MembershipRefused where that would endanger the quorum."""
+        """Add, remove or replace one replica. Raises MembershipRefused where that would endanger the quorum.
+
+        `incarnation`, as `status().replicas` tells it, is that of the replica to be removed or replaced: then the same
+        call may be made again after OutcomeUnknown, and never strikes the one that came in its place. None: whichever
+        is there.
+        """
         self._seam.wait_for(
-            self._session.change_members(action, replica, peer_address, client_address, timeout=timeout)
+            self._session.change_members(
+                action, replica, peer_address, client_address, incarnation=incarnation, timeout=timeout
+            )
         )
 
 

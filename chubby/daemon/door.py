@@ -139,6 +139,7 @@ def _replicas(node: Node, paxos: PeerStatus, now: Instant) -> list[ReplicaStatus
                 lag=max(paxos.chosen - known, 0) if known else 0,
                 connected=mine or node.mesh.is_connected(member.replica),
                 last_heard=0 if mine else now - heard if heard is not None else None,
+                incarnation=member.incarnation,
             )
         )
     return lines

@@ -329,9 +329,9 @@ class Replica:
                     proposed = True
         return proposed
 
-    def _change_members(self, ticket: int, wanted: Configuration | Failure, now: Instant) -> None:
+    def _change_members(self, ticket: int, wanted: Configuration | Failure | None, now: Instant) -> None:
         assert self._master is not None, "only a master's room asks for changes"
-        if isinstance(wanted, Failure):
+        if wanted is None or isinstance(wanted, Failure):
             self._master.membership_answered(ticket, wanted, now)
             return
         refusal = self._peer.reconfigure(wanted, now)

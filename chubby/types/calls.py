@@ -12,7 +12,7 @@ import enum
 import msgspec
 
 from chubby.types.events import EventMask
-from chubby.types.identity import HandleNumber, ReplicaId, Revision, SessionId, WatchNumber
+from chubby.types.identity import HandleNumber, Incarnation, ReplicaId, Revision, SessionId, WatchNumber
 from chubby.types.nodes import AclNames, LockMode, NodeKind
 from chubby.types.time import Duration
 from chubby.types.transaction import Guard, Operation
@@ -214,12 +214,17 @@ class MemberAction(enum.IntEnum):
 class ChangeMembers(msgspec.Struct, frozen=True, tag="change_members"):
     """Add (`replica` unknown so far), remove or replace one replica; addresses are host:port. Refused where it would
     endanger the quorum.
+
+    `incarnation` is that of the replica to be removed or replaced, as the members had it when the caller looked (0: one
+    that is expected, but has not come yet; None: whichever is there). The call then never strikes another one, however
+    often it is repeated and however late it comes. Where the members are as it asks already, it is done.
     """
 
     action: MemberAction
     replica: ReplicaId
     peer_address: str = ""
     client_address: str = ""
+    incarnation: Incarnation | None = None
 
 
 Call = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from chubby.types.identity import CellId, Epoch, ReplicaId, Revision, Slot
+from chubby.types.identity import CellId, Epoch, Incarnation, ReplicaId, Revision, Slot
 from chubby.types.time import Duration
 
 
@@ -25,7 +25,8 @@ class Location(msgspec.Struct, frozen=True):
 
 class ReplicaStatus(msgspec.Struct, frozen=True):
     """What the answering replica knows of one replica. `last_heard` is how long ago (None: never, since this replica
-    started).
+    started). `incarnation` is the one that is a member (0: it is expected, but has not come yet; None: the answering
+    replica is of a release that does not tell).
     """
 
     replica: ReplicaId
@@ -36,6 +37,7 @@ class ReplicaStatus(msgspec.Struct, frozen=True):
     lag: int
     connected: bool
     last_heard: Duration | None
+    incarnation: Incarnation | None = None
 
 
 class CellStatus(msgspec.Struct, frozen=True):

@@ -1881,8 +1881,8 @@ Global___StepDown: _TypeAlias = StepDown  # noqa: Y015
 
 @_typing.final
 class ChangeMembers(_message.Message):
-    """Add, remove or replace one replica. Answer: Done, or ERROR_CODE_MEMBERSHIP_REFUSED where it would endanger the
-    quorum.
+    """Add, remove or replace one replica. Answer: Done, also where the members are as asked already, or
+    ERROR_CODE_MEMBERSHIP_REFUSED where it would endanger the quorum.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1891,12 +1891,17 @@ class ChangeMembers(_message.Message):
     REPLICA_FIELD_NUMBER: _builtins.int
     PEER_ADDRESS_FIELD_NUMBER: _builtins.int
     CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
     action: Global___MemberAction.ValueType
     replica: _builtins.int
     peer_address: _builtins.str
     """host:port; empty for REMOVE."""
     client_address: _builtins.str
     """host:port; empty for REMOVE."""
+    incarnation: _builtins.int
+    """For REMOVE and REPLACE: ReplicaStatus.incarnation of the replica that is meant. No other one is removed or replaced.
+    Absent: whichever is there, so that a call that is repeated may strike the one that came in place of the first.
+    """
     def __init__(
         self,
         *,
@@ -1904,12 +1909,15 @@ class ChangeMembers(_message.Message):
         replica: _builtins.int = ...,
         peer_address: _builtins.str = ...,
         client_address: _builtins.str = ...,
+        incarnation: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_incarnation", b"_incarnation", "incarnation", b"incarnation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "client_address", b"client_address", "peer_address", b"peer_address", "replica", b"replica"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_incarnation", b"_incarnation", "action", b"action", "client_address", b"client_address", "incarnation", b"incarnation", "peer_address", b"peer_address", "replica", b"replica"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__incarnation: _TypeAlias = _typing.Literal["incarnation"]  # noqa: Y015
+    _WhichOneofArgType__incarnation: _TypeAlias = _typing.Literal["_incarnation", b"_incarnation"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__incarnation) -> _WhichOneofReturnType__incarnation | None: ...
 
 Global___ChangeMembers: _TypeAlias = ChangeMembers  # noqa: Y015
 
@@ -3283,6 +3291,7 @@ class ReplicaStatus(_message.Message):
     LAG_FIELD_NUMBER: _builtins.int
     CONNECTED_FIELD_NUMBER: _builtins.int
     LAST_HEARD_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
     replica: _builtins.int
     peer_address: _builtins.str
     """host:port for replicas."""
@@ -3297,6 +3306,10 @@ class ReplicaStatus(_message.Message):
     connected: _builtins.bool
     last_heard: _builtins.int
     """Nanoseconds ago; absent: never, since the answering replica started."""
+    incarnation: _builtins.int
+    """Which life of the replica is a member: a replica that lost its disk returns under another number. 0: it is
+    expected, but has not come yet; absent: not told.
+    """
     def __init__(
         self,
         *,
@@ -3308,13 +3321,19 @@ class ReplicaStatus(_message.Message):
         lag: _builtins.int = ...,
         connected: _builtins.bool = ...,
         last_heard: _builtins.int | None = ...,
+        incarnation: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_heard", b"_last_heard", "last_heard", b"last_heard"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_incarnation", b"_incarnation", "_last_heard", b"_last_heard", "incarnation", b"incarnation", "last_heard", b"last_heard"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_heard", b"_last_heard", "chosen", b"chosen", "client_address", b"client_address", "connected", b"connected", "lag", b"lag", "last_heard", b"last_heard", "peer_address", b"peer_address", "replica", b"replica", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_incarnation", b"_incarnation", "_last_heard", b"_last_heard", "chosen", b"chosen", "client_address", b"client_address", "connected", b"connected", "incarnation", b"incarnation", "lag", b"lag", "last_heard", b"last_heard", "peer_address", b"peer_address", "replica", b"replica", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__incarnation: _TypeAlias = _typing.Literal["incarnation"]  # noqa: Y015
+    _WhichOneofArgType__incarnation: _TypeAlias = _typing.Literal["_incarnation", b"_incarnation"]  # noqa: Y015
     _WhichOneofReturnType__last_heard: _TypeAlias = _typing.Literal["last_heard"]  # noqa: Y015
     _WhichOneofArgType__last_heard: _TypeAlias = _typing.Literal["_last_heard", b"_last_heard"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__incarnation) -> _WhichOneofReturnType__incarnation | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_heard) -> _WhichOneofReturnType__last_heard | None: ...
 
 Global___ReplicaStatus: _TypeAlias = ReplicaStatus  # noqa: Y015

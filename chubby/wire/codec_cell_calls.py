@@ -95,6 +95,8 @@ def _put_change_members(message: pb.ChangeMembers, call: ChangeMembers) -> None:
     message.replica = natural(call.replica, "replica")
     message.peer_address = text(call.peer_address, "peer_address")
     message.client_address = text(call.client_address, "client_address")
+    if call.incarnation is not None:
+        message.incarnation = natural(call.incarnation, "incarnation")
 
 
 def _take_change_members(message: pb.ChangeMembers) -> ChangeMembers:
@@ -103,6 +105,7 @@ def _take_change_members(message: pb.ChangeMembers) -> ChangeMembers:
         natural(message.replica, "replica"),
         text(message.peer_address, "peer_address"),
         text(message.client_address, "client_address"),
+        natural(message.incarnation, "incarnation") if message.HasField("incarnation") else None,
     )
 
 

@@ -106,11 +106,12 @@ def _encode_replica(status: ReplicaStatus) -> pb.ReplicaStatus:
         lag=status.lag,
         connected=status.connected,
         last_heard=status.last_heard,
+        incarnation=status.incarnation,
     )
 
 
 def _decode_replica(message: pb.ReplicaStatus) -> ReplicaStatus:
-    naturals("ReplicaStatus", message.replica, message.chosen, message.last_heard)
+    naturals("ReplicaStatus", message.replica, message.chosen, message.last_heard, message.incarnation)
     return ReplicaStatus(
         replica=message.replica,
         peer_address=message.peer_address,
@@ -120,4 +121,5 @@ def _decode_replica(message: pb.ReplicaStatus) -> ReplicaStatus:
         lag=message.lag,
         connected=message.connected,
         last_heard=message.last_heard if message.HasField("last_heard") else None,
+        incarnation=message.incarnation if message.HasField("incarnation") else None,
     )

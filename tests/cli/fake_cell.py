@@ -27,7 +27,7 @@ from chubby.namespace.machine import Genesis, Machine
 from chubby.namespace.outcomes import LockAnswer, LockStanding, Reply, SessionMade, Transacted
 from chubby.types.calls import MemberAction
 from chubby.types.events import Event
-from chubby.types.identity import ReplicaId, Revision, SessionId
+from chubby.types.identity import Incarnation, ReplicaId, Revision, SessionId
 from chubby.types.nodes import DirEntry, LockInfo, LockMode
 from chubby.types.results import SequencerResult, SessionInfo
 from chubby.types.time import SECOND, Duration
@@ -160,9 +160,11 @@ class FakeSession:
         """Noted."""
         self._cell.asked.append(("step_down", successor))
 
-    async def change_members(self, action: MemberAction, replica: ReplicaId, peer: str, client: str) -> None:
+    async def change_members(
+        self, action: MemberAction, replica: ReplicaId, peer: str, client: str, incarnation: Incarnation | None
+    ) -> None:
         """Noted."""
-        self._cell.asked.append((action, replica, peer, client))
+        self._cell.asked.append((action, replica, peer, client, incarnation))
 
     async def watch(self, path: str, since: Revision | None) -> AsyncGenerator[Event, None]:
         """The events of the test, then silence."""

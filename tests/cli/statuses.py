@@ -15,7 +15,8 @@ def address(replica: int) -> str:
 
 def member(replica: int, role: str = "follower", chosen: int = 100, heard: int | None = 0) -> ReplicaStatus:
     """One line of a replica's answer."""
-    return ReplicaStatus(replica, f"10.0.0.{replica}:7101", address(replica), role, chosen, 0, True, heard)
+    peer = f"10.0.0.{replica}:7101"
+    return ReplicaStatus(replica, peer, address(replica), role, chosen, 0, True, heard, 1000 + replica)
 
 
 def status(

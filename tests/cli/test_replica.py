@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from chubby.cli import asking, exits
@@ -34,6 +35,14 @@ def test_add() -> None:
     assert advice(seen(*HEALTHY), MemberAction.ADD, 6).refusal == ""
     assert advice(seen(*HEALTHY), MemberAction.ADD, 6).question == ""
     assert "chubby replica replace" in advice(seen(*HEALTHY), MemberAction.ADD, 3).refusal
+
+
+def test_an_addition_made_again_goes_on_where_the_first_one_was() -> None:
+    """After an unknown outcome one gives the same command again: it is for the master to say whether it is the same."""
+    admitted = seen(status(1, margin=2, learners=(6,)))
+    found = advice(admitted, MemberAction.ADD, 6, "10.0.0.6:7201")
+    assert found == Advice(done="replica 6 was admitted already; start it now if it does not run")
+    assert "chubby replica replace" in advice(admitted, MemberAction.ADD, 6, "10.0.0.7:7201").refusal
 
 
 @pytest.mark.parametrize("action", [MemberAction.REMOVE, MemberAction.REPLACE])
@@ -80,6 +89,14 @@ def test_learners_go_without_a_question() -> None:
     )
 
 
+def test_a_newcomer_that_is_catching_up_is_not_replaced_unasked() -> None:
+    """Whoever gives the command a second time means the one that is dead, not the one that came in its place."""
+    coming = (status(1, margin=0, learners=(3,)), status(3, learners=(3,), chosen=40))
+    found = advice(seen(*coming), MemberAction.REPLACE, 3)
+    assert found.question == "Replica 3 answers, and is catching up. Replace it nevertheless?" and not found.refusal
+    assert advice(seen(coming[0]), MemberAction.REPLACE, 3).question == ""
+
+
 def test_progress() -> None:
     """From unknown to voting."""
     assert progress_of(seen(*HEALTHY), 6) == Progress("not yet known to the replicas that answer")
@@ -123,7 +140,7 @@ def test_add_is_followed_until_it_votes(cell: FakeCell, typed: Typed, stages: li
     ]
     result = typed("replica", "add", "6", *NEW, *ADDRESSES)
     assert result.exit_code == exits.OK
-    assert cell.asked == [(MemberAction.ADD, 6, "10.0.0.6:7101", "10.0.0.6:7201")]
+    assert cell.asked == [(MemberAction.ADD, 6, "10.0.0.6:7101", "10.0.0.6:7201", None)]
     assert result.output.splitlines() == [
         "replica 6 is admitted and will vote once it has caught up; start it now",
         "replica 6: waiting for it to start",
@@ -158,7 +175,7 @@ def test_what_is_dangerous_wants_a_yes(cell: FakeCell, typed: Typed, stages: lis
     assert result.exit_code == exits.USAGE and "--yes" in result.stderr
     assert cell.asked == []
     assert typed("replica", "remove", "5", "--yes", *ADDRESSES).exit_code == exits.OK
-    assert cell.asked == [(MemberAction.REMOVE, 5, "", "")]
+    assert cell.asked == [(MemberAction.REMOVE, 5, "", "", 1005)]
 
 
 def test_replace_keeps_addresses_unless_told(
@@ -169,9 +186,36 @@ def test_replace_keeps_addresses_unless_told(
     assert typed("replica", "replace", "5", "--no-wait", *ADDRESSES).exit_code == exits.OK
     assert typed("replica", "replace", "5", "--no-wait", *NEW, *ADDRESSES).exit_code == exits.OK
     assert cell.asked == [
-        (MemberAction.REPLACE, 5, "", ""),
-        (MemberAction.REPLACE, 5, "10.0.0.6:7101", "10.0.0.6:7201"),
+        (MemberAction.REPLACE, 5, "", "", 1005),
+        (MemberAction.REPLACE, 5, "10.0.0.6:7101", "10.0.0.6:7201", 1005),
     ]
+
+
+def test_a_command_made_again_is_followed_to_its_end(
+    cell: FakeCell, typed: Typed, stages: list[tuple[CellStatus, ...]]
+) -> None:
+    """Its first answer was lost: the second time ends as the first would have, with exit code 0."""
+    stages += [(status(1, margin=2, learners=(6,)),), (status(1, margin=2, members=6), status(6, members=6))]
+    result = typed("replica", "add", "6", *NEW, *ADDRESSES)
+    assert result.exit_code == exits.OK and cell.asked[0][:2] == (MemberAction.ADD, 6)
+    assert result.output.splitlines() == [
+        "replica 6 was admitted already; start it now if it does not run",
+        "replica 6: votes",
+    ]
+
+
+def test_the_incarnation_that_was_seen_is_the_one_that_is_meant(
+    cell: FakeCell, typed: Typed, stages: list[tuple[CellStatus, ...]]
+) -> None:
+    """While a person thinks, another one may come: what is asked is about the one that was looked at. A release that
+    tells none is asked about whichever is there.
+    """
+    first = status(1, margin=2)
+    untold = tuple(msgspec.structs.replace(line, incarnation=None) for line in first.replicas)
+    stages += [HEALTHY[:4], (msgspec.structs.replace(first, replicas=untold), *HEALTHY[1:4])]
+    for _ in range(2):
+        assert typed("replica", "remove", "5", "--yes", *ADDRESSES).exit_code == exits.OK
+    assert cell.asked == [(MemberAction.REMOVE, 5, "", "", 1005), (MemberAction.REMOVE, 5, "", "", None)]
 
 
 def test_a_bad_address_is_named(typed: Typed, stages: list[tuple[CellStatus, ...]]) -> None:

@@ -152,8 +152,11 @@ class TestCells:
         await session.step_down(2)
         with pytest.raises(MembershipRefused):
             await session.change_members(MemberAction.ADD, 6, "10.0.0.6:1", "10.0.0.6:2")
+        with pytest.raises(MembershipRefused):
+            await session.change_members(MemberAction.REMOVE, 3, incarnation=77)
         sent = " ".join(str(frame) for frame in cell.received)
         assert "StepDown(successor=2)" in sent and "client_address='10.0.0.6:2'" in sent
+        assert "client_address='10.0.0.6:2', incarnation=None" in sent and "incarnation=77" in sent
 
 
 class TestWatches:

@@ -116,7 +116,7 @@ class TestCalls:
         assert session.status().cell == session.cell == "here"
         session.step_down()
         with pytest.raises(chubby.MembershipRefused):
-            session.change_members(chubby.MemberAction.REMOVE, 3)
+            session.change_members(chubby.MemberAction.REMOVE, 3, incarnation=77)
         assert session.statistics().handles == 1 and session.certain
         assert session.state is chubby.SessionState.NORMAL and "normal" in repr(session)
         with pytest.raises(NoNode):

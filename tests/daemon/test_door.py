@@ -42,6 +42,7 @@ async def test_a_master_tells_all_of_its_cell(tmp_path: Path) -> None:
         assert status.margin == 0 and "no further replica may fail" in status.warnings
         (line,) = status.replicas
         assert (line.role, line.lag, line.connected, line.last_heard) == (Role.MASTER.value, 0, True, 0)
+        assert line.incarnation == node.identity.incarnation > 0
         assert status.resident_bytes > 1_000_000
 
 

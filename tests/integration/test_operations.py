@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from chubby.daemon.main import EXIT_EXPELLED
+from chubby.types.calls import MemberAction
 from tests.integration.cells import PATIENCE, SHORT_LEASES, Cell, alive, free_ports, running_cell, wait_for
 from tests.integration.programs import Program, Starter, cli
 
@@ -144,7 +145,8 @@ def test_a_replica_that_was_removed_while_it_was_down_finds_out(tmp_path: Path, 
 
 def test_a_dead_replica_is_replaced_by_one_command(tmp_path: Path, start: Starter) -> None:
     """`chubby replica replace` of a dead replica by one with other addresses and an empty disk: refused while it would
-    endanger the quorum, followed until the new one votes (DESIGN §3 Membership).
+    endanger the quorum, followed until the new one votes; the same call, made again, finds it done (DESIGN §3
+    Membership).
     """
     with running_cell(tmp_path) as cell:
         master = cell.wait_whole()
@@ -171,6 +173,8 @@ def test_a_dead_replica_is_replaced_by_one_command(tmp_path: Path, start: Starte
             assert status is not None
             assert {each.replica: each.client_address for each in status.replicas}[dead] == client
             assert handle.get_contents_and_stat()[0] == b"kept"
+            session.change_members(MemberAction.REPLACE, dead, peer, client, incarnation=before.incarnation)
+            assert cell.identity(dead) == after and cell.processes[dead].poll() is None
             others = [replica for replica in cell.members if replica != dead][:2]
             cell.kill(*others)
             handle.set_contents(b"the new one is needed for this quorum")
@@ -191,6 +195,9 @@ def test_a_replica_is_added_and_another_one_removed(tmp_path: Path, start: Start
         cell.start(4)
         assert add.wait() == 0, add.said
         assert add.said[-1] == "replica 4: votes"
+        again = cli(start, "replica", "add", "4", "--peer", peer, "--client", client, *options)
+        assert again.wait() == 0, again.said
+        assert again.said == ["replica 4 was admitted already; start it now if it does not run", "replica 4: votes"]
         leaver = next(replica for replica in cell.members if replica not in (master, 4))
         remove = cli(start, "replica", "remove", str(leaver), "--yes", *options)
         assert remove.wait() == 0, remove.said

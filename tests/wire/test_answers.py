@@ -191,6 +191,7 @@ STATUS_TEXT = """
     chosen: 6 applied: 7 snapshot: 8 revision: 9 sessions: 10 nodes: 11 locks: 12 margin: -1 digest: "ab"
     replicas {
       replica: 1 peer_address: "p:1" client_address: "c:1" role: "voter" chosen: 2 lag: 3 connected: true last_heard: 0
+      incarnation: 4
     }
     replicas { replica: 2 role: "learner" lag: -1 }
     warnings: "one" warnings: "two" resident_bytes: 13
@@ -215,7 +216,7 @@ STATUS = CellStatus(
     margin=-1,
     digest="ab",
     replicas=(
-        ReplicaStatus(1, "p:1", "c:1", "voter", 2, 3, True, last_heard=0),
+        ReplicaStatus(1, "p:1", "c:1", "voter", 2, 3, True, last_heard=0, incarnation=4),
         ReplicaStatus(2, "", "", "learner", 0, -1, False, last_heard=None),
     ),
     warnings=("one", "two"),
@@ -232,6 +233,15 @@ def test_what_a_status_looks_like() -> None:
     written = text_format.Parse(STATUS_TEXT, pb.CellStatus())
     assert decode_status(written) == STATUS
     assert encode_status(STATUS) == written
+
+
+def test_a_replica_that_has_not_come_is_not_one_of_which_nothing_is_told() -> None:
+    """An incarnation of 0 is known; a release that leaves it out tells none."""
+    expected = msgspec.structs.replace(STATUS.replicas[0], incarnation=0)
+    told = encode_status(msgspec.structs.replace(STATUS, replicas=(expected,)))
+    assert told.replicas[0].HasField("incarnation")
+    assert decode_status(pb.CellStatus.FromString(told.SerializeToString())).replicas == (expected,)
+    assert not encode_status(STATUS).replicas[1].HasField("incarnation")
 
 
 def test_a_status_of_a_release_that_tells_no_limits() -> None:
@@ -265,7 +275,7 @@ def test_a_location_with_a_negative_number_is_refused(field: str) -> None:
         decode_location(written)
 
 
-@pytest.mark.parametrize("field", ["replica", "chosen", "last_heard"])
+@pytest.mark.parametrize("field", ["replica", "chosen", "last_heard", "incarnation"])
 def test_a_replica_with_a_negative_number_is_refused(field: str) -> None:
     """The same within a status."""
     written = text_format.Parse(f"replicas {{ {field}: -1 }}", pb.CellStatus())

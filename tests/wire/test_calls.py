@@ -136,6 +136,14 @@ CALLS: list[tuple[str, Call]] = [
         ChangeMembers(MemberAction.ADD, 6, "p:1", "c:2"),
     ),
     ("change_members { action: MEMBER_ACTION_REMOVE replica: 3 }", ChangeMembers(MemberAction.REMOVE, 3)),
+    (
+        "change_members { action: MEMBER_ACTION_REMOVE replica: 3 incarnation: 7 }",
+        ChangeMembers(MemberAction.REMOVE, 3, incarnation=7),
+    ),
+    (
+        "change_members { action: MEMBER_ACTION_REPLACE replica: 3 incarnation: 0 }",
+        ChangeMembers(MemberAction.REPLACE, 3, incarnation=0),
+    ),
 ]
 
 MINIMAL: list[tuple[str, Call]] = [
