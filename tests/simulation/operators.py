@@ -13,7 +13,7 @@ from functools import partial
 
 from chubby.paxos.configuration import Configuration
 from chubby.types.calls import ChangeMembers, MemberAction
-from chubby.types.identity import ReplicaId
+from chubby.types.identity import Incarnation, ReplicaId
 from chubby.types.results import Answer
 from chubby.types.time import SECOND, Duration
 from tests.simulation.faults.field import Field
@@ -41,6 +41,7 @@ class Operator:
         self._next: ReplicaId = max(host.number for host in field.hosts) + 1
         self._tasks: list[Task] = []
         self._asked = 0
+        self._seen: Incarnation | None = None
         self._stopped = False
         self.replaced = 0
         self.added = 0
@@ -80,8 +81,9 @@ class Operator:
         host.retired = True
         host.crash()
         before = host.incarnation
+        replace = ChangeMembers(MemberAction.REPLACE, host.number, incarnation=before)
         self._tasks = [
-            partial(self._asks, ChangeMembers(MemberAction.REPLACE, host.number), partial(self._is_gone, host, before)),
+            partial(self._asks, replace, partial(self._is_gone, host, before)),
             partial(self._install, host),
             partial(self._votes, host),
             partial(self._count, "replaced"),
@@ -107,6 +109,7 @@ class Operator:
     def _remove_other(self, newcomer: ReplicaHost) -> bool:
         host = self._chance.choice([host for host in self._field.hosts if host is not newcomer])
         self._world.trace(f"the operator removes {host.place}")
+        self._seen = None
         self._tasks[1:] = [
             partial(self._asks_to_remove, host),
             partial(self._retire, host),
@@ -167,13 +170,17 @@ class Operator:
     def _asks_to_remove(self, host: ReplicaHost) -> bool:
         """The master does not remove itself: it hands over first."""
         latest = self._configuration()
-        if latest is not None and latest.member(host.number) is None:
-            return True
+        if latest is not None:
+            member = latest.member(host.number)
+            if member is None:
+                return True
+            self._seen = member.incarnation
         if host.replica is not None and host.replica.serving and self._world.now >= host.paused_until:
             host.replica.hand_over(host.clock.now())
             host.pump()
             return False
-        return self._asks(ChangeMembers(MemberAction.REMOVE, host.number), lambda: False)
+        remove = ChangeMembers(MemberAction.REMOVE, host.number, incarnation=self._seen)
+        return self._asks(remove, lambda: False)
 
     def _install(self, host: ReplicaHost) -> bool:
         """The machine with the empty disk is there, and runs."""
