@@ -6,6 +6,10 @@ hears of it, and is given up, on the loop. It waits in slices, because a signal 
 falls asleep is noticed by CPython only when it wakes, because a loop that ended meanwhile answers nobody, and to call
 the thread's own check (`waiting`).
 
+gRPC tells a loop of the end of everything that was begun there, also of what was cancelled, and cannot be asked whether
+something is still to come. So the loop waits a little before it closes, for what ends of its own accord; what comes
+later still, which gRPC brings through whatever other loop the process runs, falls on deaf ears (`_Loop`).
+
 A forked child has no such thread. It is recognised by its process id, and told so instead of being left waiting; what
 runs at its exit leaves the parent's sessions alone.
 """
@@ -20,15 +24,19 @@ import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Final, Generic, Protocol, TypeVar
+from contextvars import Context
+from typing import Any, Final, Generic, Protocol, TypeVar, TypeVarTuple, Unpack
 
 from chubby.client.waiting import Patience
 from chubby.errors import ForkedProcess, SessionExpired
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _JOIN: Final = 5.0
 """Seconds that the last session's close waits for the thread to end."""
+_PARTING: Final = 0.2
+"""Seconds that what still runs when the loop ends has to end of its own accord, before it is cancelled."""
 
 
 class Errand(Protocol[T]):
@@ -81,6 +89,25 @@ class Closable(Protocol):
         """End it."""
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that, once closed, takes no notice of what other threads bring, instead of blaming them.
+
+    It would be gRPC on the loop of the next session that is blamed: it prints that, and leaves what else it has for
+    later. Nobody waits for what it brings: whatever ran on this one has ended, or was cancelled.
+    """
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As with any loop; closed, give a handle that is cancelled."""
+        try:
+            return super().call_soon_threadsafe(callback, *args, context=context)
+        except RuntimeError:  # closed
+            refused = asyncio.Handle(callback, args, self, context)
+            refused.cancel()
+            return refused
+
+
 class Portal:
     """A loop in a thread of its own."""
 
@@ -88,7 +115,7 @@ class Portal:
         self.pid = os.getpid()
         self.users = 0
         self._ready = threading.Event()
-        self.loop = asyncio.new_event_loop()
+        self.loop = _Loop()
         self._thread = threading.Thread(target=self._run, name="chubby-client", daemon=True)
         self._thread.start()
         self._ready.wait()
@@ -104,7 +131,9 @@ class Portal:
 
     async def _wind_up(self) -> None:
         """Whatever still runs belongs to nobody any more."""
-        left = asyncio.all_tasks() - {asyncio.current_task()}
+        left: set[asyncio.Task[Any]] = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            _, left = await asyncio.wait(left, timeout=_PARTING)
         for task in left:
             task.cancel()
         if left:
@@ -123,10 +152,8 @@ class Portal:
     def post(self, action: Callable[[], object]) -> None:
         """Have `action` done on the loop, soon. Raises SessionExpired if the loop has ended with the last session."""
         self.check()
-        try:
-            self.loop.call_soon_threadsafe(action)
-        except RuntimeError:
-            raise _closed() from None
+        if self.loop.call_soon_threadsafe(action).cancelled():
+            raise _closed()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run `coroutine` on the loop and wait for it; interrupted, cancel it."""
