@@ -79,7 +79,7 @@ def run_plans(plans: Iterable[Plan], jobs: int, tracing: bool = False) -> Genera
         yield from map(partial(run_plan, tracing=tracing), plans)
         return
     waiting = iter(plans)
-    with multiprocessing.Pool(jobs, initializer=_leave_signals_to_the_parent) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs, initializer=_leave_signals_to_the_parent) as pool:
 
         def begin(count: int) -> list[AsyncResult[Result]]:
             return [pool.apply_async(run_plan, (plan, tracing)) for plan in islice(waiting, count)]
@@ -91,5 +91,7 @@ def run_plans(plans: Iterable[Plan], jobs: int, tracing: bool = False) -> Genera
 
 
 def _leave_signals_to_the_parent() -> None:
-    """Ctrl-C goes to all processes of a terminal; the parent ends its children."""
+    """Ctrl-C goes to all processes of a terminal: the parent ends its children, whatever it ignores itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
