@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,15 @@ from chubby.daemon.main import EXIT_CONFIG, EXIT_STORAGE, EXIT_USAGE, main, run
 from chubby.storage.directory import DataDirectory
 from chubby.storage.files import OsFiles
 from tests.daemon.samples import CELL, LOCAL, small_cell
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """A process that ends need not take its handlers back; pytest goes on, and would not hear of Ctrl-C any more."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--config", "x"], ["--config", "x", "--replica", "one"], ["--no-such"]])

@@ -98,11 +98,15 @@ class FakeMount:
 
 
 def strike(*numbers: signal.Signals) -> Callable[[], None]:
-    """Send these signals to this process, one after the other."""
+    """Send these signals, one after the other, to the main thread: it notices them before it does anything else. One to
+    the process may strike another thread, and come to notice when all is over.
+    """
 
     def send() -> None:
+        main = threading.main_thread().ident
+        assert main is not None, "it runs"
         for number in numbers:
-            os.kill(os.getpid(), number)
+            signal.pthread_kill(main, number)
 
     return send
 
