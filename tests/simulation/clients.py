@@ -21,6 +21,8 @@ from tests.simulation.world import Clock, Timer, World
 
 RESET_AFTER: Duration = 20 * SECOND
 """A connection whose packets are lost is given up by the system after so long."""
+PATIENCE: Duration = 20 * SECOND
+"""How long whoever makes a call waits for its answer, as a rule."""
 LOCATE: Duration = 2 * MILLISECOND
 
 

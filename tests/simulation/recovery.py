@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from chubby.types.calls import CreateMode, GetContentsAndStat, Mode, Open, SetContents
 from chubby.types.results import Answer, Contents, Opened, StatResult
-from chubby.types.time import MILLISECOND, SECOND, Duration
-from tests.simulation.clients import ClientHost
+from chubby.types.time import MILLISECOND, Duration
+from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.world import World
 
 PATH = "/probe"
 ROUNDS = 3
 AGAIN: Duration = 50 * MILLISECOND
-PATIENCE: Duration = 20 * SECOND
 
 
 class Probe:

@@ -23,13 +23,12 @@ from chubby.types.calls import (
 from chubby.types.identity import HandleNumber, Revision, Token
 from chubby.types.nodes import LockMode
 from chubby.types.results import Answer, Done, LockGranted, Opened, SequencerResult, StatResult
-from chubby.types.time import SECOND, Duration
-from tests.simulation.clients import ClientHost
+from chubby.types.time import SECOND
+from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
-PATIENCE: Duration = 20 * SECOND
 LOCK = "/q"
 DATA = "/q-data"
 KEPT = 8

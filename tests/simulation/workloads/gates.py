@@ -11,13 +11,12 @@ from chubby.types.calls import Close, CreateMode, GetStat, Mode, Open, SetAcl, S
 from chubby.types.identity import HandleNumber
 from chubby.types.nodes import ANYONE, AclNames
 from chubby.types.results import Answer, Opened, StatResult
-from chubby.types.time import NEVER, SECOND, Duration, Instant
-from tests.simulation.clients import ClientHost
+from chubby.types.time import NEVER, Instant
+from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
-PATIENCE: Duration = 20 * SECOND
 PATH = "/g"
 NOBODY = "nobody"
 """A list without a file: it admits none but administrators."""

@@ -20,13 +20,11 @@ from chubby.types.calls import (
 from chubby.types.identity import HandleNumber
 from chubby.types.nodes import LockMode
 from chubby.types.results import Answer, Contents, LockGranted, Opened, StatResult, Transacted
-from chubby.types.time import SECOND, Duration
 from chubby.types.transaction import GenerationIs, Write
-from tests.simulation.clients import ClientHost
+from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.world import World
 
-PATIENCE: Duration = 20 * SECOND
 PAIR = ("/x", "/y")
 LOCK = "/s"
 

@@ -10,13 +10,12 @@ from chubby.client.state import SessionState
 from chubby.types.calls import Acquire, CancelAcquire, CreateMode, Mode, Open, Release
 from chubby.types.identity import HandleNumber, Token
 from chubby.types.results import Answer, LockGranted, Opened
-from chubby.types.time import MILLISECOND, SECOND, Duration
-from tests.simulation.clients import ClientHost
+from chubby.types.time import MILLISECOND
+from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
-PATIENCE: Duration = 20 * SECOND
 PATH = "/l"
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from chubby.types.calls import CreateMode, Delete, Mode, Open, ReadDir
 from chubby.types.identity import HandleNumber
 from chubby.types.results import Answer, Done, Listing, Opened
-from chubby.types.time import SECOND, Duration, Instant
-from tests.simulation.clients import ClientHost
+from chubby.types.time import Instant
+from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
-PATIENCE: Duration = 20 * SECOND
 ROOM = "/r"
 STEM = "/r/item-"
 

@@ -7,13 +7,12 @@ import msgspec
 from chubby.types.calls import CreateMode, GetContentsAndStat, Mode, Open, SetContents
 from chubby.types.identity import HandleNumber
 from chubby.types.results import Answer, Contents, Opened, StatResult
-from chubby.types.time import SECOND, Duration, Instant
-from tests.simulation.clients import ClientHost
+from chubby.types.time import Instant
+from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
-PATIENCE: Duration = 20 * SECOND
 PATHS = ("/a", "/b")
 
 

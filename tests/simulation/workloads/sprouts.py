@@ -8,13 +8,11 @@ from chubby.types.calls import CreateMode, GetStat, Open, ReadDir
 from chubby.types.identity import HandleNumber
 from chubby.types.nodes import NodeKind
 from chubby.types.results import Answer, Listing, Opened, StatResult
-from chubby.types.time import NEVER, SECOND, Duration, Instant
-from tests.simulation.clients import ClientHost
+from chubby.types.time import NEVER, Instant
+from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
-
-PATIENCE: Duration = 20 * SECOND
 
 
 class KindChecker:

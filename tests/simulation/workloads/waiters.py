@@ -12,11 +12,10 @@ from chubby.types.identity import HandleNumber
 from chubby.types.nodes import LockMode
 from chubby.types.results import Answer, LockGranted, Opened
 from chubby.types.time import MILLISECOND, SECOND, Duration
-from tests.simulation.clients import ClientHost
+from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.world import World
 
-PATIENCE: Duration = 20 * SECOND
 PATHS = ("/n", "/n2")
 PLACES = 4
 """Handles of one client."""

@@ -7,13 +7,11 @@ from __future__ import annotations
 from chubby.types.calls import CreateMode, Delete, Mode, Open, SetAttributes, SetContents, Unwatch, Watch
 from chubby.types.identity import HandleNumber, Revision, WatchNumber
 from chubby.types.results import Answer, Opened, Watching
-from chubby.types.time import SECOND, Duration
 from tests.simulation.checkers.events import Watched
-from tests.simulation.clients import ClientHost
+from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.world import World
 
-PATIENCE: Duration = 20 * SECOND
 TREE = "/w"
 NAMES = ("/w", "/w/a", "/w/b", "/w/a/c")
 MOST = 4
