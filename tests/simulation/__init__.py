@@ -22,6 +22,8 @@ Everything that is drawn is drawn from streams of the seed, so a seed names a ru
 | `virtual_loop` | the asyncio loop they run on, on virtual time                                    |
 | `workloads/`  | what clients do, each with the checker of what it may see                         |
 | `faults/`     | what goes wrong                                                                   |
+| `mail`        | what replicas send each other, as bytes                                           |
+| `pledges`     | whether replicas remember what they said                                          |
 | `invariants`  | what must hold of the replicas at any moment                                      |
 | `histories`   | what clients saw, call by call, and whether that is linearizable                  |
 | `recovery`    | whether everybody is served again after the faults                                |

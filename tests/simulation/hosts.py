@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
-
 from chubby.config.cell import CellConfig
 from chubby.daemon.loading import Loader
 from chubby.daemon.settings import settings_of
 from chubby.daemon.vault import Vault
 from chubby.errors import CorruptData, StorageFailed
 from chubby.paxos.configuration import Identity, Member
-from chubby.replica.links import LinkMessage
+from chubby.paxos.ready import Recovered
 from chubby.replica.replica import Replica
 from chubby.replica.settings import Surroundings
 from chubby.replica.step import Halt, Letter, Step
@@ -22,6 +20,7 @@ from chubby.types.identity import CellId, Epoch, ReplicaId
 from chubby.types.stream import ClientFrame
 from chubby.types.time import MICROSECOND, MILLISECOND, SECOND, Duration, Instant
 from tests.simulation.disk_work import SEGMENT, DiskWork, format_disk
+from tests.simulation.mail import packed, unpacked
 from tests.simulation.network import Connection, Network
 from tests.simulation.world import Clock, Timer, World
 from tests.storage.fake_files import FakeFiles
@@ -32,9 +31,6 @@ SPINS = 100
 
 SUPERVISED: Duration = SECOND
 """Whoever looks after the replicas starts one again so long after it stopped for its disk's sake."""
-
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(LinkMessage)
 
 
 class ReplicaHost:
@@ -71,6 +67,9 @@ class ReplicaHost:
         self.on_drop: list[Callable[[], None]] = []
         """Told, once, when the process is gone."""
         self.observe: Callable[[ReplicaHost], None] = lambda host: None
+        self.overhear: Callable[[ReplicaHost, tuple[Letter, ...]], None] = lambda host, letters: None
+        self.examine: Callable[[ReplicaHost, Recovered], None] = lambda host, recovered: None
+        """Told what it found on its disk when it started."""
         self._cell = cell
         self.incarnation = 0
         self.retired = False
@@ -124,6 +123,7 @@ class ReplicaHost:
         for warning in opened.warnings:
             self.world.trace(f"{self.place} warns: {warning}")
         self.incarnation = opened.identity.incarnation
+        self.examine(self, opened.recovered)
         vault = Vault(opened, self._cell, self.clock.now, chunk=4096, slice_size=4096)
         address = self.config.replica(self.number)
         assert address is not None, "hosts are those of configured replicas"
@@ -256,7 +256,7 @@ class ReplicaHost:
     def _on_datagram(self, sender: ReplicaId, data: bytes) -> None:
         def handle() -> None:
             if self.replica is not None:
-                self.replica.receive(sender, _DECODER.decode(data), self.clock.now())
+                self.replica.receive(sender, unpacked(data), self.clock.now())
                 self.pump()
 
         self.when_awake(handle)
@@ -377,15 +377,11 @@ class ReplicaHost:
 
     def send(self, letters: tuple[Letter, ...]) -> None:
         """Send messages to other replicas."""
-        encoded: dict[int, bytes] = {}
-        for letter in letters:
-            peer = self.peers.get(letter.to)
-            if peer is None:
-                continue
-            data = encoded.get(id(letter.message))
-            if data is None:
-                data = encoded[id(letter.message)] = _ENCODER.encode(letter.message)
-            self.network.datagram(self.place, peer.place, partial(peer._on_datagram, self.number, data))
+        self.overhear(self, letters)
+        for to, data in packed(letters):
+            peer = self.peers.get(to)
+            if peer is not None:
+                self.network.datagram(self.place, peer.place, partial(peer._on_datagram, self.number, data))
 
     def _halt(self, halt: Halt) -> None:
         self.world.trace(f"{self.place} halts: {halt.value}")

@@ -17,6 +17,7 @@ from tests.simulation.invariants import LogChecker, MasterChecker
 from tests.simulation.network import Network
 from tests.simulation.operators import Operator
 from tests.simulation.plan import Plan, draw
+from tests.simulation.pledges import PledgeChecker
 from tests.simulation.population import Population
 from tests.simulation.recovery import Probe
 from tests.simulation.violation import Violation
@@ -57,9 +58,11 @@ class Scenario:
         config = configuration(range(1, plan.replicas + 1), plan.timing)
         self.network = Network(self.world, plan.weather)
         self.hosts = [ReplicaHost(self.world, self.network, config, CELL, each.id) for each in config.replicas]
+        self.pledges = PledgeChecker()
         for host in self.hosts:
             host.peers = {other.number: other for other in self.hosts if other is not host}
             host.usual_fsync = host.fsync = plan.fsync
+            self.pledges.follow(host)
         self.log = LogChecker()
         self.masters = MasterChecker(self.hosts)
         self.population = Population(self.world, self.network, config, self.hosts)
@@ -111,6 +114,7 @@ class Scenario:
 
     def _observe(self, host: ReplicaHost) -> None:
         self.log.observe(host)
+        self.pledges.observe(host)
         if self.world.bounded:
             self.masters.observe(host)
 
@@ -146,6 +150,7 @@ class Scenario:
         host = ReplicaHost(self.world, self.network, config, CELL, number)
         host.usual_fsync = host.fsync = self.plan.fsync
         host.observe = self._observe
+        self.pledges.follow(host)
         for other in self.hosts:
             other.peers[number] = host
             host.peers[other.number] = other
