@@ -24,6 +24,7 @@ Everything that is drawn is drawn from streams of the seed, so a seed names a ru
 | `faults/`     | what goes wrong                                                                   |
 | `mail`        | what replicas send each other, as bytes                                           |
 | `pledges`     | whether replicas remember what they said                                          |
+| `electorate`  | whether replicas go by the members that the log names                             |
 | `invariants`  | what must hold of the replicas at any moment                                      |
 | `histories`   | what clients saw, call by call, and whether that is linearizable                  |
 | `recovery`    | whether everybody is served again after the faults                                |

@@ -6,10 +6,12 @@ from collections import Counter
 
 import msgspec
 
+from chubby.daemon.founding import first_configuration
 from chubby.types.identity import ReplicaId
 from chubby.types.time import SECOND, Duration
 from tests.simulation.audit import SETTLING, Audit, Found
 from tests.simulation.configuration import CELL, address_of, configuration
+from tests.simulation.electorate import ElectorateChecker
 from tests.simulation.faults import Faults
 from tests.simulation.faults.field import Field
 from tests.simulation.hosts import ReplicaHost
@@ -59,6 +61,7 @@ class Scenario:
         self.network = Network(self.world, plan.weather)
         self.hosts = [ReplicaHost(self.world, self.network, config, CELL, each.id) for each in config.replicas]
         self.pledges = PledgeChecker()
+        self.electorate = ElectorateChecker(first_configuration(config, CELL))
         for host in self.hosts:
             host.peers = {other.number: other for other in self.hosts if other is not host}
             host.usual_fsync = host.fsync = plan.fsync
@@ -115,6 +118,7 @@ class Scenario:
     def _observe(self, host: ReplicaHost) -> None:
         self.log.observe(host)
         self.pledges.observe(host)
+        self.electorate.observe(host)
         if self.world.bounded:
             self.masters.observe(host)
 
