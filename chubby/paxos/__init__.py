@@ -16,7 +16,7 @@ it.
     ◀──────────────── CanvassReply                                    append, fdatasync            fdatasync
     own promise on disk                                               ◀─────────────── Accepted (after its fdatasync)
     Prepare ──────────────────────▶  promise on disk                  majority: chosen, apply
-    ◀───────────────────── Promise (everything accepted above)        Commit / next Accept ─────▶  chosen, apply
+    ◀───────────────────── Promise (everything accepted above)        next Accept, Heartbeat ───▶  chosen, apply
 
 What is on disk before what leaves
 ----------------------------------
@@ -60,6 +60,11 @@ Why it is safe in places where the papers leave the choice
 
 *Commit names its ballot.* "Slots up to c are chosen" holds for what was accepted under the very ballot of its sender.
 What a follower accepted earlier may be a value that lost; it fetches the winner.
+
+*Few messages.* Accept carries all that Commit and Heartbeat say, and Accepted grants the lease like HeartbeatReply. So
+under load a slot costs one Accept and one Accepted per follower and nothing else; a Heartbeat goes to whoever answered
+nothing that was sent within the last interval (its answer does not wait for a disk), and a Commit only where followers
+should know at once: when an office begins, and when a configuration is chosen.
 
 *Incarnations.* A replica that lost its disk may have made promises it no longer knows. It returns as another member:
 its new votes count only in slots whose configuration names the new incarnation, its old ones only where it names the

@@ -44,10 +44,14 @@ class Progress:
         """`vote` answered what this master sent at `sent_at`: it was alive then, or later."""
         self._answered[vote] = max(sent_at, self._answered.get(vote, 0))
 
+    def last_answered(self, member: Member) -> Instant:
+        """When the newest message was sent that `member` has answered; 0: none was."""
+        return self._answered.get((member.replica, member.incarnation), 0)
+
     def answers(self, member: Member, now: Instant) -> bool:
         """Whether `member` is known to have been alive within `ALIVE`, however late its words come."""
-        asked = self._answered.get((member.replica, member.incarnation))
-        return asked is not None and now - asked <= ALIVE
+        asked = self.last_answered(member)
+        return asked > 0 and now - asked <= ALIVE
 
     def asked(self, member: Member, now: Instant) -> Duration:
         """`member` asks to join now: for how long it has kept asking, no longer than `ALIVE` apart."""

@@ -34,6 +34,7 @@ class Office:
         self.since = NO_BALLOT
         self._patience: Instant = NEVER
         self._told: Slot = 0
+        self._prompt_until: Instant = NEVER
         self._successor: ReplicaId = 0
         self._release_by: Instant = NEVER
         self.heartbeat_at: Instant = NEVER
@@ -51,7 +52,7 @@ class Office:
     def enter(self, ballot: Ballot, now: Instant) -> None:
         """Mastership begins under `ballot`; a first majority of grants has to come within one master lease."""
         self.since = ballot
-        self._patience = now + self._electorate.latest.master_lease
+        self._patience = self._prompt_until = now + self._electorate.latest.master_lease
         self._told = 0
         self._progress.clear()
         self.heartbeat_at = now
@@ -77,22 +78,36 @@ class Office:
             self.lease.grant(vote, message.sent_at, message.lease, self._electorate.latest)
 
     def beat(self, ballot: Ballot, now: Instant) -> bool:
-        """Send heartbeats if they are due; True if so."""
+        """Send the heartbeats that are due; True if it was time to look for them.
+
+        Whoever answered something that was sent within `HEARTBEAT_INTERVAL` needs none: an Accept says as much, and
+        its answer grants as much. So heartbeats fall silent under load, unless disks are slow. Learners get theirs
+        always, since they are promoted by what they answer to them.
+        """
         if now < self.heartbeat_at:
             return False
-        self.heartbeat_at = now + HEARTBEAT_INTERVAL
         heartbeat = Heartbeat(ballot, self._log.chosen, now)
-        for member in self._electorate.latest.members:
-            self._outbox.send(member.replica, heartbeat)
+        self.heartbeat_at = now + HEARTBEAT_INTERVAL
+        latest = self._electorate.latest
+        for member in latest.members:
+            answered = self._progress.last_answered(member)
+            if latest.is_voter(member.replica, member.incarnation) and answered > now - HEARTBEAT_INTERVAL:
+                self.heartbeat_at = min(self.heartbeat_at, answered + HEARTBEAT_INTERVAL)
+            else:
+                self._outbox.send(member.replica, heartbeat)
         return True
 
     def ask(self, newcomer: ReplicaId, ballot: Ballot, now: Instant) -> None:
         """Find out which incarnation of `newcomer` is alive: its answer names it."""
         self._outbox.send(newcomer, Heartbeat(ballot, self._log.chosen, now))
 
-    def tell_chosen(self, ballot: Ballot, accepts_sent: bool) -> None:
-        """Let the others know what is chosen; Accepts that leave in the same step carry it anyway."""
-        if self._log.chosen > self._told and not accepts_sent:
+    def tell_chosen(self, ballot: Ballot, accepts_sent: bool, now: Instant) -> None:
+        """Let the others know what is chosen, by a message of its own where it matters that they know at once: at the
+        beginning of an office, whose epoch they tell their clients, and of a configuration. All else rides along with
+        the next Accept or Heartbeat, at most `HEARTBEAT_INTERVAL` later.
+        """
+        prompt = now < self._prompt_until or self._electorate.since > self._told
+        if prompt and self._log.chosen > self._told and not accepts_sent:
             commit = Commit(ballot, self._log.chosen)
             for member in self._electorate.latest.members:
                 if member.replica != self._identity.replica:

@@ -247,7 +247,7 @@ class Peer:
                 self._station.handle(self._station.identity.replica, message, now)
             self._station.settle(now)
         if self._station.role is Role.MASTER:
-            self._station.office.tell_chosen(self._station.proposer.spoken, accepts_sent)
+            self._station.office.tell_chosen(self._station.proposer.spoken, accepts_sent, now)
         return self._hand_out(now)
 
     # --- inside: output ------------------------------------------------------------------------------------------

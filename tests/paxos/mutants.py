@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.paxos.rules import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +44,7 @@ def first_failure(mutant: Mutant) -> str:
         copy = Path(place)
         shutil.copytree(ROOT / "chubby", copy / "chubby")
         shutil.copytree(ROOT / "tests" / "paxos", copy / "tests" / "paxos")
-        for name in ("tests/__init__.py", "tests/conftest.py", "setup.cfg"):
+        for name in ("tests/__init__.py", "setup.cfg"):
             shutil.copy(ROOT / name, copy / name)
         (copy / "chubby" / "paxos" / f"{mutant.module}.py").write_text(broken(mutant), encoding="utf-8")
         own = f"tests/paxos/test_{OWN_TESTS.get(mutant.module, mutant.module)}.py"
@@ -50,9 +52,11 @@ def first_failure(mutant: Mutant) -> str:
 
 
 def failing(place: Path, *what: str) -> str:
-    """Run these tests until one fails; its name."""
+    """Run these tests until one fails; its name. Raises RuntimeError if no test could be run."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *what]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"the tests could not be run:\n{done.stdout}{done.stderr}")
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return lines[0].split(" - ")[0] if lines else ("" if done.returncode == 0 else done.stdout[-200:])
 

@@ -266,6 +266,20 @@ MUTANTS = (
         "self.office.beat(self.proposer.ballot, now)",
     ),
     M(
+        "who did not answer is asked",
+        "office",
+        " and answered > now - HEARTBEAT_INTERVAL:",
+        ":",
+    ),
+    M(
+        "learners are asked whatever they answered",
+        "office",
+        "if latest.is_voter(member.replica, member.incarnation) and answered",
+        "if answered",
+    ),
+    M("an office begins with prompt news", "office", "prompt = now < self._prompt_until or", "prompt ="),
+    M("a configuration is prompt news", "office", " or self._electorate.since > self._told", ""),
+    M(
         "commits name a spoken ballot",
         "peer",
         "tell_chosen(self._station.proposer.spoken,",
