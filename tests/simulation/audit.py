@@ -17,12 +17,16 @@ from tests.simulation.checkers import (
     grants,
     marks,
     once,
+    overdue,
     queues,
     story,
     suffix,
 )
+from tests.simulation.checkers.coherence import Coherence
 from tests.simulation.checkers.events import Watched
 from tests.simulation.checkers.grants import Waiting
+from tests.simulation.checkers.overdue import Overdue
+from tests.simulation.checkers.terms import Terms
 from tests.simulation.clients import ClientHost
 from tests.simulation.configuration import CELL
 from tests.simulation.hosts import ReplicaHost
@@ -46,6 +50,10 @@ class Found(msgspec.Struct, frozen=True):
     events: int = 0
     ends: int = 0
     """Sessions that were told of their end."""
+    over: int = 0
+    """Sessions that the cell saw end, and did not end while their clients counted upon them."""
+    changes: int = 0
+    """Changes, each of which waited until no cache would answer what was before."""
 
 
 class Audit:
@@ -57,11 +65,17 @@ class Audit:
         self._config = config
         self._ledger = acknowledged.Ledger()
         self._ends: list[suffix.End] = []
+        self._coherence, self._terms, self._overdue = Coherence(), Terms(), Overdue()
+        log.on_look.append(self._overdue.observe)
+        if world.bounded:
+            log.on_look += [self._coherence.observe, self._terms.observe]
 
     def follow(self, client: ClientHost) -> None:
         """Note what this client is told from now on."""
         self._ledger.follow(client)
         self._ends.append(suffix.End(self._world, client))
+        self._coherence.follow(client)
+        self._terms.follow(client)
 
     def remains(self, hosts: Iterable[ReplicaHost], clients: Iterable[ClientHost]) -> str:
         """What is left, in the master's eyes, of those who are gone; in words, empty if nothing is."""
@@ -84,6 +98,7 @@ class Audit:
         story.judge(tale, machines)
         marks.check(tale.machine)
         once.check(tale.told)
+        overdue.check(tale.told, self._overdue.found)
         handed_on = queues.check(tale.told).handed_on
         ended = delays.check(tale.told, self._config.timing.clock_drift) if self._world.bounded else 0
         acknowledged.check(tale.told, self._ledger.entries)
@@ -98,7 +113,8 @@ class Audit:
                 watched += workload.watched()
         told = events.check(tale.told, watched, self._world.now - SETTLING)
         ends = sum(end.over for end in self._ends)
-        return Found(len(tale.told), len(self._ledger.entries), handed_on, ended, told, ends)
+        over, changes = self._terms.ended, self._coherence.changes
+        return Found(len(tale.told), len(self._ledger.entries), handed_on, ended, told, ends, over, changes)
 
     def _check_grants(self, tale: story.Story, certain: Sequence[ClientHost]) -> None:
         waiting = [

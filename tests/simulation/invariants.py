@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from chubby.paxos.messages import Value
@@ -25,11 +26,15 @@ class LogChecker:
         self._chosen: dict[Slot, Chosen] = {}
         self._complete: Slot = 0
         self._seen: dict[ReplicaId, tuple[int, Slot]] = {}
+        self.on_look: list[Callable[[ReplicaHost], None]] = []
+        """Told of each replica that is looked at."""
         self.digests: dict[Slot, int] = {}
         """What replicas had at the end of each slot after which one was looked at."""
 
     def observe(self, host: ReplicaHost) -> None:
         """Look at what a replica has applied since it was last looked at."""
+        for each in self.on_look:
+            each(host)
         replica = host.replica
         if replica is None or replica.machine is None:
             return

@@ -16,6 +16,14 @@ with a rule, or with what clients were told:
 | `events`       | watchers are told of every change, in order, once                                           |
 | `grants`       | whoever holds a lock knows it                                                               |
 | `departures`   | who is gone leaves nothing behind                                                           |
+| `overdue`      | a master gives no lock to a session that it has found to be over                            |
+
+Two look at the living while the run goes on, since what they hold is in no log:
+
+| module         | what must hold                                                                              |
+|----------------|---------------------------------------------------------------------------------------------|
+| `coherence`    | a change waits until no cache would answer with what was before                             |
+| `terms`        | a session lives at least for as long as its client counts upon                              |
 
 Each is a module with its own tests, on good and on broken input.
 """

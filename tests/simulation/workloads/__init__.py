@@ -14,6 +14,7 @@ from typing import Final, Protocol, runtime_checkable
 from tests.simulation.clients import ClientHost
 from tests.simulation.tempo import Tempo
 from tests.simulation.workloads.fences import Fences
+from tests.simulation.workloads.floods import Floods
 from tests.simulation.workloads.gates import Gates
 from tests.simulation.workloads.jugglers import Jugglers
 from tests.simulation.workloads.locks import Locks
@@ -64,9 +65,10 @@ WORKLOADS: Final[Mapping[str, Callable[[World], Workload]]] = MappingProxyType(
         "gates": Gates,
         "numbers": Numbers,
         "recipes": Recipes,
+        "floods": Floods,
     }
 )
 """By name, in the order in which a plan tells them."""
 
-SELDOM: Final[Mapping[str, float]] = MappingProxyType({"recipes": 0.2})
+SELDOM: Final[Mapping[str, float]] = MappingProxyType({"recipes": 0.2, "floods": 0.15})
 """Workloads that cost more than others, with the part of all seeds that have them; drawn apart from the rest."""
