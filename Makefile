@@ -20,7 +20,7 @@ CODE := chubby tests $(wildcard bench fuse_mount)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup cell test simulate hunt fuzz torture mutants prove check lint types layers proto verify-proto coverage bench\
-    clean
+    bench-peers clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ setup: $(READY)  ## Make the virtual environment, with everything in it
 
 $(READY): setup.cfg pyproject.toml
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	@touch $@
 
 cell: $(READY)  ## Start the local cell: five replicas on this machine, shown as ./ls/local (MOUNT= leaves that out)
@@ -81,8 +81,11 @@ coverage: $(READY)  ## Run the tests and show which lines and branches they leav
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage report
 
-bench: $(READY)  ## Run the side-by-side benchmarks
+bench: $(READY)  ## Measure a cell alone: two minutes, a table (or others: ARGS="done_when mount simulation")
 	$(BIN)/python -m bench $(ARGS)
+
+bench-peers: $(READY)  ## Measure it beside etcd and ZooKeeper, install them if root, write docs/benchmarks.md
+	$(BIN)/python -m bench.compare --install $(ARGS)
 
 clean:  ## Remove caches and build products; the environment and the cells' data stay
 	rm -rf build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""What we use of kazoo, a library without types."""
