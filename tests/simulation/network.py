@@ -76,6 +76,16 @@ class Connection:
         self._cut = chance
 
 
+class Tape:
+    """All that was sent one way while it ran, in order; what is not `through` waits on it."""
+
+    def __init__(self, source: Place, target: Place, through: bool) -> None:
+        self.source = source
+        self.target = target
+        self.through = through
+        self.messages: list[Callable[[], None]] = []
+
+
 class Network:
     """Carries callbacks from place to place, or does not."""
 
@@ -86,6 +96,7 @@ class Network:
         self._cuts: Counter[tuple[Place, Place]] = Counter()
         self._slow: dict[tuple[Place, Place], Slowness] = {}
         self._arrivals: dict[tuple[Place, Place], int] = {}
+        self._tapes: dict[tuple[Place, Place], Tape] = {}
         self.lost = 0
 
     def cut(self, source: Place, target: Place) -> None:
@@ -110,10 +121,27 @@ class Network:
         """What is sent this way arrives at that time at the earliest, all at once and in order."""
         self._arrivals[source, target] = max(until, self._arrivals.get((source, target), 0))
 
+    def record(self, source: Place, target: Place, through: bool) -> Tape:
+        """Keep what replicas send this way from now on: a copy of it, or (not `through`) the only one there is."""
+        tape = self._tapes[source, target] = Tape(source, target, through)
+        return tape
+
+    def stop(self, tape: Tape) -> None:
+        """What is sent this way is recorded no more."""
+        if self._tapes.get((tape.source, tape.target)) is tape:
+            del self._tapes[tape.source, tape.target]
+
+    def play(self, tape: Tape) -> None:
+        """All of it is sent now, or once more."""
+        self.stop(tape)
+        for deliver in tape.messages:
+            self.in_order(tape.source, tape.target, deliver)
+
     def heal(self) -> None:
-        """All cuts are mended, and all links are fast."""
+        """All cuts are mended, all links are fast, and what waits on a tape is lost."""
         self._cuts.clear()
         self._slow.clear()
+        self._tapes.clear()
 
     def connected(self, source: Place, target: Place) -> bool:
         """Whether messages get through."""
@@ -125,6 +153,11 @@ class Network:
         if not self.connected(source, target) or chance.random() < weather.loss:
             self.lost += 1
             return
+        tape = self._tapes.get((source, target))
+        if tape is not None:
+            tape.messages.append(deliver)
+            if not tape.through:
+                return
         in_order = chance.random() >= weather.reorder
         self._world.at(self._arrival(source, target, in_order), deliver)
         if chance.random() < weather.duplicate:

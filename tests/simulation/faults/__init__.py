@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from chubby.types.time import Duration
-from tests.simulation.faults import clocks, disks, network, processes
+from tests.simulation.faults import clocks, disks, leases, network, processes, votes
 from tests.simulation.faults.field import Field
 from tests.simulation.network import Weather
 
@@ -48,6 +48,14 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
             processes.pause_majority,
             processes.crash_writing,
             processes.crash_starting,
+            votes.leave_a_hole,
+            votes.rival,
+            votes.last_words,
+            votes.amnesia,
+            leases.drift_apart,
+            leases.crumble,
+            leases.hand_back,
+            leases.oversleep,
         )
     }
 )
@@ -75,6 +83,7 @@ class Faults:
     def stop(self) -> None:
         """Mend everything: the network is calm, disks are fast, all replicas run."""
         self._stopped = True
+        self.field.stop()
         self.field.network.heal()
         self.field.network.weather = Weather()
         for host in self.field.hosts:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from chubby.types.time import MILLISECOND
-from tests.simulation.faults.field import Field
+from tests.simulation.faults.field import Field, Way
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Place, Slowness
 
-Way = tuple[Place, Place]
 LATE = 20_000
 """Milliseconds until whoever is not told that a connection broke finds out by itself, at the latest."""
 
@@ -124,11 +123,4 @@ def _reset(field: Field, host: ReplicaHost, stream: int) -> None:
 
 
 def _cut(field: Field, ways: list[Way]) -> None:
-    for way in ways:
-        field.network.cut(*way)
-    field.world.after(field.a_while(), partial(_mend, field, ways))
-
-
-def _mend(field: Field, ways: list[Way]) -> None:
-    for way in ways:
-        field.network.mend(*way)
+    field.world.after(field.a_while(), field.sever(ways))
