@@ -39,4 +39,12 @@ class ElectorateChecker:
                 self.changes.append((self._read, configuration_of(entry.value)))
         since, named = next(change for change in reversed(self.changes) if change[0] <= applied)
         if latest != named:
-            raise Violation(f"{host.place} has applied slot {applied} and goes by {latest}; slot {since} has {named}")
+            known, right = _told(latest), _told(named)
+            raise Violation(f"{host.place} has applied slot {applied} and goes by {known}; slot {since} has {right}")
+
+
+def _told(configuration: Configuration) -> str:
+    """Who votes and who learns, under which incarnations."""
+    voters = " ".join(f"{each.replica}:{each.incarnation:x}" for each in configuration.voters)
+    learners = " ".join(f"{each.replica}:{each.incarnation:x}" for each in configuration.learners)
+    return f"voters {voters}, learners {learners or 'none'}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from chubby.types.time import MILLISECOND, SECOND
@@ -37,6 +39,23 @@ def test_a_rotten_snapshot_costs_nothing_if_there_is_another_one() -> None:
     disks.rot_anywhere(cell.field)
     cell.settle()
     assert host.incarnation == before
+
+
+def test_lost_writes_cost_the_vote_where_they_can_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DESIGN §3 Disk: the end of the log up to where MANIFEST was written, or a sector that others follow."""
+    lost: list[int] = []
+    for seed in range(5):
+        cell = Cell(clients=1)
+        traced: list[str] = []
+        monkeypatch.setattr(cell.world, "trace", traced.append)
+        before = {host: host.incarnation for host in cell.hosts}
+        cell.field.chance = random.Random(seed)
+        disks.lose_writes(cell.field)
+        lost.append(sum(" are zero" in line for line in traced))
+        (host,) = [host for host in cell.hosts if host.incarnation != before[host]]
+        assert any(f"{host.place} is rotten" in line for line in traced)
+        cell.settle()
+    assert min(lost) == 1 and max(lost) > 5, "both kinds came up"
 
 
 def test_one_disk_at_a_time_is_lost() -> None:

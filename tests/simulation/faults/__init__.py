@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from chubby.types.time import Duration
-from tests.simulation.faults import clocks, disks, leases, network, processes, votes
+from tests.simulation.faults import clocks, disks, leases, network, processes, snapshots, votes
 from tests.simulation.faults.field import Field
 from tests.simulation.network import Weather
 
@@ -48,6 +48,9 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
             processes.pause_majority,
             processes.crash_writing,
             processes.crash_starting,
+            disks.lose_writes,
+            snapshots.take_snapshots,
+            snapshots.leave_behind,
             votes.leave_a_hole,
             votes.rival,
             votes.last_words,

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import errno
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
+from chubby.errors import CorruptData
 from chubby.storage.directory import CURRENT
+from chubby.storage.life import read_identity
+from chubby.storage.manifest import Manifest
+from chubby.storage.places import Within
+from chubby.storage.records import SECTOR, Head
+from chubby.storage.scan import scan_segment
+from chubby.storage.segment import segment_name
 from chubby.types.time import MILLISECOND, SECOND, Duration
 from tests.simulation.faults.field import Field
 from tests.simulation.hosts import ReplicaHost
@@ -126,6 +133,62 @@ def lose_file(field: Field) -> None:
         field.world.trace(f"{name} of {host.place} is gone")
         host.disk.lose(name)
         _look(field, host)
+
+
+def lose_writes(field: Field) -> None:
+    """The disk said that it had synced what it had not: the end of the log is zero, or one sector of a record that
+    others follow.
+
+    Of the end only what the replica can notice: up to where MANIFEST was written last, all records are known to have
+    been synced; whoever loses newer ones, and nothing else, finds a log that ends before them.
+    """
+    host = field.any()
+    if not host.running or not field.may_lose_a_disk(host):
+        return
+    host.crash()
+    records = _records(host)
+    known = [index for index, record in enumerate(records) if record.head.sequence <= record.synced]
+    if len(records) > 1 and field.chance.random() < 0.5:
+        record = field.chance.choice(records[:-1])
+        _lose(field, host, record.name, field.chance.randrange(record.head.start, record.head.end, SECTOR), SECTOR)
+    elif known:
+        for record in records[field.chance.choice(known) :]:
+            begin = 0 if record.first else record.head.start
+            _lose(field, host, record.name, begin, record.head.end - begin)
+    field.up(host)
+
+
+def _lose(field: Field, host: ReplicaHost, name: str, begin: int, length: int) -> None:
+    field.world.trace(f"{length} bytes of {name} of {host.place} at {begin} are zero")
+    host.disk.rot(name, begin, bytes(length))
+
+
+class _Record(NamedTuple):
+    """A whole record in the log of a disk that nobody uses just now."""
+
+    name: str
+    head: Head
+    first: bool
+    """Whether its segment begins with it: then its write brought the header along."""
+    synced: int
+    """MANIFEST says that all records up to this one were synced."""
+
+
+def _records(host: ReplicaHost) -> list[_Record]:
+    """All of the log, as far as it verifies; none if there is no life on this disk."""
+    life = Within(host.disk, CURRENT)
+    try:
+        identity = read_identity(life)
+        contents = Manifest.load(life, identity).contents
+        found: list[_Record] = []
+        for number in contents.segments:
+            name = segment_name(number)
+            data = host.disk.contents(f"{CURRENT}/{name}")
+            heads = scan_segment(data, identity, number, 0, name).heads
+            found += [_Record(f"{CURRENT}/{name}", head, head is heads[0], contents.sequence) for head in heads]
+    except (CorruptData, FileNotFoundError):
+        return []
+    return found
 
 
 def _damage(field: Field) -> tuple[ReplicaHost, str] | None:
