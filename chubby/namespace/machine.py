@@ -177,6 +177,11 @@ class Machine:
         """128 bits that differ when two machines differ."""
         return self._state.digest()
 
+    @property
+    def rows(self) -> int:
+        """How many rows all tables hold together."""
+        return sum(map(len, self._state.tables))
+
     def scrub(self, budget: int) -> bool:
         """Recompute the marks of the next `budget` rows, none of them twice; False if one differs: memory rot."""
         for _ in range(budget):

@@ -19,23 +19,16 @@ class Electorate:
 
     def __init__(self, slot: Slot, configuration: Configuration | None) -> None:
         """`configuration` is the one that governs from `slot` + 1 on (that of a snapshot or of genesis)."""
-        self._changes: list[tuple[Slot, Configuration]] = [(slot, configuration)] if configuration else []
-        self._voters: list[frozenset[Vote]] = [_votes_of(configuration)] if configuration else []
-
-    @property
-    def known(self) -> bool:
-        """Whether any configuration is known."""
-        return bool(self._changes)
-
-    @property
-    def latest(self) -> Configuration:
+        self._changes: list[tuple[Slot, Configuration]] = []
+        self._voters: list[frozenset[Vote]] = []
+        self.known = False
+        """Whether any configuration is known. The next two are there only then."""
+        self.latest: Configuration
         """The newest chosen configuration."""
-        return self._changes[-1][1]
-
-    @property
-    def since(self) -> Slot:
-        """The slot that holds the newest chosen configuration."""
-        return self._changes[-1][0]
+        self.since: Slot
+        """The slot that holds it."""
+        if configuration is not None:
+            self._add(slot, configuration)
 
     @property
     def acquaintances(self) -> dict[ReplicaId, Member]:
@@ -63,18 +56,23 @@ class Electorate:
     def chosen(self, slot: Slot, configuration: Configuration) -> None:
         """`configuration` was chosen at `slot`."""
         assert not self._changes or slot > self.since, "configurations are chosen in slot order"
-        self._changes.append((slot, configuration))
-        self._voters.append(_votes_of(configuration))
+        self._add(slot, configuration)
 
     def replace(self, slot: Slot, configuration: Configuration) -> None:
         """A snapshot at `slot` was installed: its configuration governs from the next slot on."""
-        self._changes[:] = [(slot, configuration)]
-        self._voters[:] = [_votes_of(configuration)]
+        self._changes.clear()
+        self._voters.clear()
+        self._add(slot, configuration)
 
     def forget_below(self, slot: Slot) -> None:
         """Drop what governs only slots at or below `slot`."""
         keep = self._index(slot + 1)
         del self._changes[:keep], self._voters[:keep]
+
+    def _add(self, slot: Slot, configuration: Configuration) -> None:
+        self._changes.append((slot, configuration))
+        self._voters.append(_votes_of(configuration))
+        self.known, self.latest, self.since = True, configuration, slot
 
     def _index(self, slot: Slot) -> int:
         for index in range(len(self._changes) - 1, 0, -1):

@@ -69,9 +69,9 @@ class MasterLease:
 
     def settle(self, configuration: Configuration) -> None:
         """Compute anew what a majority of `configuration` grants (after a grant, or when the configuration changed)."""
-        ends = sorted(
-            (self._grants.get((voter.replica, voter.incarnation), 0) for voter in configuration.voters), reverse=True
-        )
+        grants = self._grants
+        ends = [grants.get((voter.replica, voter.incarnation), 0) for voter in configuration.voters]
+        ends.sort(reverse=True)
         self.until = ends[configuration.quorum - 1] if ends else 0
 
     def clear(self) -> None:

@@ -89,14 +89,16 @@ class Station:
     @property
     def wake_at(self) -> Instant:
         """When `tick` has something to do at the latest."""
-        times = [self.catching_up.retry_at, self.belonging.wake_at]
-        if self.role is Role.FOLLOWER:
-            times.append(self.election.stand_at)
-        elif self.role in (Role.CANVASSING, Role.PREPARING):
-            times += (self.election.give_up_at, self._ask_again_at)
-        elif self.role is Role.MASTER:
-            times += (self.office.wake_at, self._ask_again_at)
-        return min(times)
+        common = min(self.catching_up.retry_at, self.belonging.wake_at)
+        match self.role:
+            case Role.FOLLOWER:
+                return min(common, self.election.stand_at)
+            case Role.CANVASSING | Role.PREPARING:
+                return min(common, self.election.give_up_at, self._ask_again_at)
+            case Role.MASTER:
+                return min(common, self.office.wake_at, self._ask_again_at)
+            case Role.LEARNER:
+                return common
 
     def tick(self, now: Instant) -> None:
         """Fire what is due."""

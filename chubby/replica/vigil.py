@@ -12,8 +12,10 @@ from chubby.types.identity import ReplicaId, Slot
 from chubby.types.time import SECOND, Duration, Instant
 
 SCRUB_INTERVAL: Duration = SECOND
+SCRUB_ROUND = 30
+"""In so many intervals all rows are read, unless there are too many for that."""
 SCRUB_ROWS = 200
-"""Rows whose digest is recomputed per interval: 100,000 nodes are read in some eight minutes."""
+"""Rows whose digest is recomputed per interval at most: 100,000 nodes are read in some eight minutes."""
 
 
 class Vigil:
@@ -54,7 +56,7 @@ class Vigil:
         """Recompute a part of the digest, if it is time to."""
         if now >= self.scrub_at:
             self.scrub_at = now + SCRUB_INTERVAL
-            if not machine.scrub(SCRUB_ROWS):
+            if not machine.scrub(min(-(-machine.rows // SCRUB_ROUND), SCRUB_ROWS)):
                 self.halt = Halt.ROT
 
     def _judge(self, slot: Slot, configuration: Configuration, *, closed: bool = False) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from chubby.namespace.commands import LeaseCaps, Limits
 from chubby.namespace.machine import Genesis, Machine
 from chubby.paxos.configuration import Configuration, Member
 from chubby.replica.links import DigestReport
 from chubby.replica.step import Halt
-from chubby.replica.vigil import Vigil
+from chubby.replica.vigil import SCRUB_INTERVAL, SCRUB_ROUND, SCRUB_ROWS, Vigil
 from chubby.types.identity import ReplicaId, Slot
 
 CELL = Configuration(tuple(Member(number, 100 + number) for number in range(1, 6)))
@@ -105,3 +108,33 @@ def test_whoever_is_outvoted_is_so_for_good() -> None:
     watched.compare(20, {2: MINE, 3: MINE})
     watched.told(10, {5: B})
     assert watched.vigil.halt is Halt.DIGEST
+
+
+def test_a_round_of_the_scrub_takes_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small state is not read over and over; of a large one so much is read at a time as costs no call anything."""
+    read: list[int] = []
+
+    def scrub(_machine: Machine, budget: int) -> bool:
+        read.append(budget)
+        return True
+
+    monkeypatch.setattr(Machine, "scrub", scrub)
+    for rows, expected in ((2, 1), (31, 2), (3000, 100), (100_000, SCRUB_ROWS)):
+        monkeypatch.setattr(Machine, "rows", rows)
+        vigil = Vigil((1, 101), 0)
+        vigil.scrub(MACHINE, SCRUB_INTERVAL - 1)
+        assert not read
+        vigil.scrub(MACHINE, SCRUB_INTERVAL)
+        assert read == [expected]
+        read.clear()
+
+
+def test_rot_is_found_within_a_round() -> None:
+    """Wherever it is."""
+    machine = Machine.genesis(Genesis(77, "test", ("root",), Limits(), LeaseCaps(), b"k" * 32, 0))
+    nodes = machine._state.tree.nodes
+    nodes.rows["/acl"] = msgspec.structs.replace(nodes.rows["/acl"], lock_token=7)
+    vigil = Vigil((1, 101), 0)
+    for turn in range(1, SCRUB_ROUND + 1):
+        vigil.scrub(machine, turn * SCRUB_INTERVAL)
+    assert vigil.halt is Halt.ROT
