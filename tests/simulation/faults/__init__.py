@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from chubby.types.time import Duration
-from tests.simulation.faults import clocks, disks, leases, network, processes, snapshots, votes
+from tests.simulation.faults import clocks, disks, leases, network, processes, sessions, snapshots, votes
 from tests.simulation.faults.field import Field
 from tests.simulation.network import Weather
 
@@ -59,6 +59,12 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
             leases.crumble,
             leases.hand_back,
             leases.oversleep,
+            sessions.bad_line,
+            sessions.fade,
+            sessions.strand,
+            sessions.bereave,
+            sessions.die_waiting,
+            sessions.half_open,
         )
     }
 )
