@@ -85,6 +85,7 @@ bench: $(READY)  ## Measure a cell alone: two minutes, a table (or others: ARGS=
 	$(BIN)/python -m bench $(ARGS)
 
 bench-peers: $(READY)  ## Measure it beside etcd and ZooKeeper, install them if root, write docs/benchmarks.md
+	$(BIN)/python -m bench.crowd
 	$(BIN)/python -m bench.compare --install $(ARGS)
 
 clean:  ## Remove caches and build products; the environment and the cells' data stay

@@ -5,14 +5,9 @@ Exit codes: 0; 69 if somebody who was to take part cannot; 130 after Ctrl-C, whi
 
 from __future__ import annotations
 
-import datetime
 import shlex
-import shutil
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -20,11 +15,12 @@ from rich.console import Console
 
 from bench.compare import report
 from bench.compare.alternate import alternate
-from bench.compare.catalogue import WORKS, Work
+from bench.compare.catalogue import WORKS, Victims, Work
 from bench.compare.contenders import OURS, PYTHON, SYSTEMS, Contender, etcd_compiled, zookeeper_compiled
-from bench.compare.machine import check_disk, facts
-from bench.compare.options import Options, parse
-from bench.compare.results import Entrant, Results, Topic, gather
+from bench.compare.machine import facts, raise_descriptor_limit
+from bench.compare.options import INTERRUPTED, SESSIONS, Options, parse
+from bench.compare.results import Entrant, Results, Topic, gather, now
+from bench.compare.scratch import scratch
 from bench.compiled.build import GO_PACKAGES, JAVA_PACKAGES
 from bench.peers import etcd, packages, zookeeper
 from bench.peers.system import Unavailable
@@ -34,7 +30,6 @@ ALONE_STRUCK = 5.0
 """Seconds of a run where ours is measured alone, the latter of one with a fault: all of it takes two minutes."""
 ALONE_ROUNDS = 2
 COULD_NOT = 69
-INTERRUPTED = 130
 
 
 def tell(line: str) -> None:
@@ -48,7 +43,9 @@ def works_of(options: Options) -> list[Work]:
     if options.seconds is not None:
         chosen = [shortened(work, options.seconds, None) for work in chosen]
     if options.alone:
-        chosen = [shortened(work, ALONE_STRUCK if work.strikes else ALONE, ALONE_ROUNDS) for work in chosen]
+        chosen = [
+            shortened(work, ALONE if work.victims is Victims.NOBODY else ALONE_STRUCK, ALONE_ROUNDS) for work in chosen
+        ]
     return chosen
 
 
@@ -86,27 +83,9 @@ def contenders_of(options: Options, build: Path) -> tuple[list[Contender], dict[
     return found, missing
 
 
-@contextmanager
-def scratch(data: Path) -> Iterator[Path]:
-    """A new directory on the disk, gone afterwards. SIGTERM and SIGHUP end this program as Ctrl-C does."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    data.mkdir(parents=True, exist_ok=True)
-    check_disk(data)
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    directory = Path(tempfile.mkdtemp(prefix="run-", dir=data))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def compare(options: Options, command: str) -> Results:
     """Measure all that is wanted. Raises Unavailable if nobody is left to compare."""
+    raise_descriptor_limit()
     with scratch(options.data) as directory:
         contenders, missing = contenders_of(options, options.data / "build")
         for name, reason in missing.items():
@@ -115,7 +94,7 @@ def compare(options: Options, command: str) -> Results:
             raise Unavailable("nobody is left to compare")
         machine = facts(directory)
         works = works_of(options)
-        began = datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes")
+        began = now()
         series = gather(list(alternate(works, contenders, options.rounds, directory, tell)))
     versions = {name: SYSTEMS[name]().version() for name in dict.fromkeys(each.system for each in contenders)}
     topics = [Topic(w.key, w.title, w.unit, w.axis, tuple(point.label for point in w.points)) for w in works]
@@ -124,9 +103,12 @@ def compare(options: Options, command: str) -> Results:
 
 
 def render(options: Options, results: Results) -> None:
-    """Write charts and page."""
+    """Write charts and page, of these results and of those on sessions that lie beside them."""
     from bench.compare.charts import save_all
 
+    sessions = options.results.with_name(SESSIONS)
+    if sessions.exists():
+        results = results.with_others(Results.load(sessions))
     charts = save_all(results, options.results.parent)
     report.write_page(results, options.page, options.results, charts)
     tell(f"written: {options.page}")

@@ -24,6 +24,11 @@ def turns(parties: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
             yield number, party
 
 
+def takes_part(contender: Contender, work: Work) -> bool:
+    """Whether that client does that work."""
+    return work.workload in contender.workloads and (not work.only or contender.key in work.only)
+
+
 def systems_of(contenders: Sequence[Contender]) -> list[str]:
     """The systems of these, in the order of reports."""
     wanted = {contender.system for contender in contenders}
@@ -39,7 +44,7 @@ def alternate(
     that fails is told of and left out.
     """
     for work in works:
-        able = [contender for contender in contenders if work.workload in contender.workloads]
+        able = [contender for contender in contenders if takes_part(contender, work)]
         for number, system in turns(systems_of(able), rounds):
             with Cluster(SYSTEMS[system](), directory / f"{work.key}-{number}-{system}") as cluster:
                 for contender in (each for each in able if each.system == system):
@@ -57,7 +62,7 @@ def told(work: Work, point: str, contender: Contender, number: int, measured: Me
     """A line on the way."""
     sample = measured.sample
     return (
-        f"{work.key} {point}, {contender.key}, round {number + 1}: {sample.value:,.4g} {work.unit.value}, "
+        f"{work.key} {point}, {contender.key}, round {number + 1}: {measured.figure:,.4g} {work.unit.value}, "
         f"p99 {sample.p99 * 1000:.1f} ms, {sample.errors} errors, cores: generator {sample.processor:.2f}, "
         f"members {measured.members:.2f}, other {measured.other:.2f}"
     )

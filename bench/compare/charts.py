@@ -47,7 +47,7 @@ def draw(results: Results, topic: Topic) -> Figure:
     axes.set_title(topic.title)
     axes.set_xticks(range(len(topic.points)), topic.points)
     axes.set_xlabel(topic.axis)
-    axes.set_ylabel("operations a second" if topic.unit is Unit.RATE else "seconds")
+    axes.set_ylabel("operations a second" if topic.unit is Unit.RATE else topic.unit.value)
     axes.set_yscale("log")
     axes.legend(fontsize=7, ncols=2)
     return figure

@@ -34,8 +34,12 @@ class Placement(enum.Enum):
 SYSTEMS: dict[str, Callable[[], System]] = {"Chubby": Ours, "etcd": Etcd, "ZooKeeper": ZooKeeper}
 """How to make each, in the order of reports."""
 
-EVERYTHING = frozenset({"writes", "reads", "near_reads", "lock_cycles", "contended_lock", "fan_out", "fail_over"})
-DATA = frozenset({"writes", "reads", "near_reads"})
+COMPILED = frozenset({"writes", "reads", "near_reads", "lock_cycles", "contended_lock", "fan_out", "fail_over"})
+"""The workloads that compiled generators know."""
+PYTHON_WORKLOADS = COMPILED | {"outage", "fill"}
+WITHOUT_LOCKS = PYTHON_WORKLOADS - {"lock_cycles", "contended_lock", "fan_out"}
+"""What there is asynchronous calls for; watches are the same by both of kazoo's ways, and are measured once."""
+OUR_WORKLOADS = PYTHON_WORKLOADS | {"wide", "deep"}
 
 
 class Contender(msgspec.Struct, frozen=True):
@@ -49,7 +53,7 @@ class Contender(msgspec.Struct, frozen=True):
     kind: Kind
     command: tuple[str, ...]
     placement: Placement = Placement.SPREAD
-    workloads: frozenset[str] = EVERYTHING
+    workloads: frozenset[str] = PYTHON_WORKLOADS
     warm: float = 1.0
 
 
@@ -57,11 +61,13 @@ def _python(client: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "bench.load", client)
 
 
-OURS = Contender("chubby", "chubby.aio", "Chubby", Kind.OURS, _python("chubby"))
+OURS = Contender("chubby", "chubby.aio", "Chubby", Kind.OURS, _python("chubby"), workloads=OUR_WORKLOADS)
 PYTHON = (
     Contender("etcd-python", "etcd, grpcio", "etcd", Kind.PYTHON, _python("etcd")),
     Contender("kazoo-threads", "kazoo, threads", "ZooKeeper", Kind.PYTHON, _python("kazoo-threads")),
-    Contender("kazoo-async", "kazoo, async calls", "ZooKeeper", Kind.PYTHON, _python("kazoo-async"), workloads=DATA),
+    Contender(
+        "kazoo-async", "kazoo, async calls", "ZooKeeper", Kind.PYTHON, _python("kazoo-async"), workloads=WITHOUT_LOCKS
+    ),
 )
 """What a user of Python would take instead."""
 
@@ -72,7 +78,7 @@ def compiled(key: str, title: str, system: str, command: Sequence[str], warm: fl
     Each write of a client at another member makes a hop more, each watch and session there unburdens the leader; so
     neither is better at everything, and the better one counts.
     """
-    spread = Contender(key, title, system, Kind.COMPILED, tuple(command), warm=warm)
+    spread = Contender(key, title, system, Kind.COMPILED, tuple(command), workloads=COMPILED, warm=warm)
     leader = Contender(
         f"{key}-leader",
         f"{title}, at the leader",
@@ -80,7 +86,7 @@ def compiled(key: str, title: str, system: str, command: Sequence[str], warm: fl
         Kind.COMPILED,
         tuple(command),
         Placement.LEADER,
-        EVERYTHING - {"fail_over", "fan_out"},
+        COMPILED - {"fail_over", "fan_out"},
         warm,
     )
     return spread, leader

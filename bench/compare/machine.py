@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import statistics
 import time
 from importlib import metadata
@@ -14,6 +15,8 @@ from bench.peers.system import Unavailable
 IN_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 """File systems on which fsync costs nothing."""
 SYNCS = 200
+DESCRIPTORS = 65_536
+"""Open files: a connection of each of 20,000 sessions, at both ends, and room for everything else."""
 LIBRARIES = ("grpcio", "uvloop", "msgspec", "kazoo")
 
 
@@ -45,6 +48,15 @@ def check_disk(directory: Path) -> None:
     kind = file_system(directory)
     if kind in IN_MEMORY:
         raise Unavailable(f"{directory} is on {kind}, in memory; name a directory on a disk: --data DIRECTORY")
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process and its children `DESCRIPTORS` open files, or as many as the machine lets them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, DESCRIPTORS), max(hard, DESCRIPTORS)))
+    except (OSError, ValueError):  # only root may have more than the hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def fdatasync_seconds(directory: Path) -> float:

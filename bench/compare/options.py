@@ -8,13 +8,17 @@ from pathlib import Path
 
 import msgspec
 
-from bench.compare.catalogue import WORKS
+from bench.compare.catalogue import QUICK, WORKS
 from tests.integration.cells import ROOT
 
 DATA = ROOT / ".bench"
 PAGE = ROOT / "docs/benchmarks.md"
 RESULTS = ROOT / "docs/benchmarks/results.json"
+SESSIONS = "sessions.json"
+"""Beside the results: what `python -m bench.crowd` leaves."""
 ROUNDS = 3
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -36,7 +40,7 @@ def parse(arguments: Sequence[str]) -> Options:
     """Exits with a message if something is not understood."""
     names = [work.key for work in WORKS]
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description="The same work on us and our peers.")
-    parser.add_argument("works", nargs="*", metavar="WORK", help=f"what to measure, by default all: {', '.join(names)}")
+    parser.add_argument("works", nargs="*", metavar="WORK", help=f"by default all: {', '.join(names)}")
     parser.add_argument("--rounds", type=int, help=f"times that everybody takes a turn ({ROUNDS}; alone: 1)")
     parser.add_argument("--seconds", type=float, help="measured in each run, instead of what the work has")
     parser.add_argument("--alone", action="store_true", help="ours alone; prints a table and writes nothing")
@@ -53,7 +57,7 @@ def parse(arguments: Sequence[str]) -> Options:
     if unknown := [name for name in found.works if name not in names]:
         parser.error(f"no work {', '.join(unknown)}: there are {', '.join(names)}")
     return Options(
-        works=tuple(found.works or names),
+        works=tuple(found.works or (QUICK if found.alone else names)),
         rounds=rounds,
         seconds=found.seconds,
         alone=found.alone,

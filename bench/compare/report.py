@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,15 @@ def duration(value: float) -> str:
 
 def figure(value: float, unit: Unit) -> str:
     """A figure of that unit."""
-    return rate(value) if unit is Unit.RATE else duration(value)
+    match unit:
+        case Unit.RATE:
+            return rate(value)
+        case Unit.SECONDS:
+            return duration(value)
+        case Unit.BYTES:
+            return f"{value:,.0f} B"
+        case Unit.CORES:
+            return f"{value:.0%} of a core"
 
 
 def cell(series: Series, unit: Unit) -> str:
@@ -94,7 +103,7 @@ def markdown_table(head: list[str], body: list[list[str]]) -> str:
 def section(results: Results, topic: Topic, chart: str | None) -> str:
     """All of one work."""
     axis = [f"{point} {topic.axis}".strip() for point in topic.points]
-    unit = "operations a second" if topic.unit is Unit.RATE else "less is better"
+    unit = "operations a second, more is better" if topic.unit.more_is_better else "less is better"
     table = markdown_table(["", *axis], [*rows(results, topic), processor_row(results, topic)])
     parts = [f"## {topic.title}", f"{unit.capitalize()}.", table]
     if compared := list(ratio_rows(results, topic)):
@@ -118,8 +127,8 @@ def page(results: Results, data: str, charts: dict[str, str]) -> str:
 
 def write_page(results: Results, file: Path, data: Path, charts: dict[str, Path]) -> None:
     """Write the page; links are relative to it."""
-    links = {key: str(chart.relative_to(file.parent)) for key, chart in charts.items()}
-    file.write_text(page(results, str(data.relative_to(file.parent)), links))
+    links = {key: os.path.relpath(chart, file.parent) for key, chart in charts.items()}
+    file.write_text(page(results, os.path.relpath(data, file.parent), links))
 
 
 def show(results: Results, console: Console) -> None:

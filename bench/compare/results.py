@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ class Series(msgspec.Struct, frozen=True):
     @property
     def values(self) -> list[float]:
         """The figures."""
-        return [each.sample.value for each in self.measured]
+        return [each.figure for each in self.measured]
 
     @property
     def median(self) -> float:
@@ -106,6 +107,11 @@ class Results(msgspec.Struct, frozen=True):
         ours, theirs = self.best(topic, point, Kind.OURS), self.best(topic, point, kind)
         return ours.median / theirs.median if ours is not None and theirs is not None else None
 
+    def with_others(self, other: Results) -> Results:
+        """These, and behind them the topics of another run."""
+        merged = msgspec.structs.replace(self, topics=self.topics + other.topics, series=self.series + other.series)
+        return msgspec.structs.replace(merged, command=f"{self.command}; {other.command}")
+
     def save(self, file: Path) -> None:
         """As JSON, for humans too."""
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -123,3 +129,8 @@ def gather(series: Sequence[tuple[str, str, str, Measured]]) -> tuple[Series, ..
     for work, point, contender, measured in series:
         found.setdefault((work, point, contender), []).append(measured)
     return tuple(Series(*key, tuple(each)) for key, each in found.items())
+
+
+def now() -> str:
+    """The date and time, as reports have it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes")

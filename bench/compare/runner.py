@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
-from bench.compare.catalogue import Point, Work
+from bench.compare.catalogue import Measure, Point, Victims, Work
 from bench.compare.contenders import Contender, Placement
 from bench.load.job import Job
 from bench.load.sample import Sample
@@ -31,10 +31,11 @@ class GeneratorFailed(Exception):
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """A sample and what processors it took meanwhile, in cores: `members` all of the cluster, `other` whatever had
-    nothing to do with it.
+    """The figure of a work, the sample it comes from, and what processors that took, in cores: `members` all of the
+    cluster (too little if one was killed meanwhile), `other` whatever had nothing to do with it.
     """
 
+    figure: float
     sample: Sample
     members: float
     other: float
@@ -42,12 +43,16 @@ class Measured(msgspec.Struct, frozen=True):
     @property
     def cost(self) -> float:
         """Processor seconds of members and generator for one operation."""
-        return (self.members + self.sample.processor) * self.sample.seconds / max(1, self.sample.operations)
+        return cost(self.sample, self.members)
 
 
-def job_of(work: Work, point: Point, contender: Contender, cluster: Cluster) -> Job:
-    """What the generator is told."""
-    endpoints = cluster.endpoints()
+def cost(sample: Sample, members: float) -> float:
+    """Processor seconds of members and generator for one operation."""
+    return (members + sample.processor) * sample.seconds / max(1, sample.operations)
+
+
+def job_of(work: Work, point: Point, contender: Contender, endpoints: Sequence[str]) -> Job:
+    """What the generator is told; the last of the endpoints is the leader's."""
     asked = endpoints[-1:] if contender.placement is Placement.LEADER else endpoints
     return Job(
         work.workload,
@@ -56,43 +61,62 @@ def job_of(work: Work, point: Point, contender: Contender, cluster: Cluster) -> 
         point.connections,
         point.seconds,
         contender.warm,
-        size=point.size,
-        rounds=point.rounds,
+        point.size,
+        point.rounds,
+        point.nodes,
+        point.depth,
     )
 
 
 def measure(work: Work, point: Point, contender: Contender, cluster: Cluster) -> Measured:
     """Run the generator, strike if the work wants it, and leave the cluster whole. Raises GeneratorFailed."""
-    job = job_of(work, point, contender, cluster)
-    with generator(contender, job, cluster.directory / "generator.log") as process:
+    job = job_of(work, point, contender, cluster.endpoints())
+    log = cluster.directory / "generator.log"
+    grown = -cluster.median_resident()
+    struck = 0
+    with generator(contender, job, log) as process:
         assert process.stdout is not None
         before = cluster.processor_seconds(), busy_seconds()
-        lines = []
+        said = ""
         for line in process.stdout:
             if line.strip() == READY:
                 before = cluster.processor_seconds(), busy_seconds()
                 struck = strike(work, cluster)
             else:
-                lines.append(line)
+                said = line
         after = cluster.processor_seconds(), busy_seconds()
         code = process.wait(PATIENCE)
-    if code != 0 or not lines:
-        said = (cluster.directory / "generator.log").read_text(errors="replace")[-LAST_WORDS:]
-        raise GeneratorFailed(f"{' '.join(contender.command)} {' '.join(job.arguments())}: exit code {code}\n{said}")
-    sample = msgspec.json.decode(lines[-1], type=Sample)
-    if work.strikes is not None:
+    if code != 0 or not said:
+        last = log.read_text(errors="replace")[-LAST_WORDS:]
+        raise GeneratorFailed(f"{' '.join(contender.command)} {' '.join(job.arguments())}: exit code {code}\n{last}")
+    sample = msgspec.json.decode(said, type=Sample)
+    grown += cluster.median_resident()
+    if struck:
         cluster.revive(struck)
-    members, busy = ((end - begin) / sample.seconds for begin, end in zip(before, after, strict=True))
-    return Measured(sample, members, max(0.0, busy - members - sample.processor))
+    members, busy = (max(0.0, end - start) / sample.seconds for start, end in zip(before, after, strict=True))
+    match work.measure:
+        case Measure.GENERATOR:
+            figure = sample.value
+        case Measure.COST:
+            figure = cost(sample, members)
+        case Measure.MEMORY:
+            figure = grown / point.nodes
+    return Measured(figure, sample, members, max(0.0, busy - members - sample.processor))
 
 
 def strike(work: Work, cluster: Cluster) -> int:
-    """Send the leader the signal that the work wants; gives who was struck, 0 if nobody."""
-    if work.strikes is None:
-        return 0
-    leader = cluster.leader()
-    cluster.signal(leader, work.strikes)
-    return leader
+    """Do to the victims what the work wants; gives who has to be revived, 0 if nobody."""
+    match work.victims:
+        case Victims.NOBODY:
+            return 0
+        case Victims.LEADER:
+            leader = cluster.leader()
+            cluster.signal(leader, work.strikes)
+            return leader
+        case Victims.ALL:
+            cluster.kill()
+            cluster.start()
+            return 0
 
 
 @contextmanager

@@ -18,6 +18,20 @@ A = TypeVar("A")
 A_contra = TypeVar("A_contra", contravariant=True)
 
 
+DIRECTORY = 1000
+"""Nodes in each directory that `fill` makes."""
+
+
+def directories(nodes: int) -> list[range]:
+    """The numbers of the nodes in each directory."""
+    return [range(first, min(first + DIRECTORY, nodes)) for first in range(0, nodes, DIRECTORY)]
+
+
+def batches(numbers: range, size: int) -> list[range]:
+    """The same in parts of at most that size."""
+    return [numbers[first : first + size] for first in range(0, len(numbers), size)]
+
+
 class Lock(msgspec.Struct, Generic[A], frozen=True):
     """A lock of one client: take it, waiting in line; give it back; both, one after the other."""
 
@@ -51,6 +65,10 @@ class Client(Protocol[A]):
 
     async def renew(self) -> None:
         """Set those watches again that hold for one write only."""
+        ...
+
+    async def fill(self, nodes: int, value: bytes) -> None:
+        """Have so many nodes of that content, a thousand in a directory, in as few steps as the system allows."""
         ...
 
     async def close(self) -> None:

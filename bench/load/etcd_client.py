@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import grpc.aio
 
-from bench.load.client import Client, Driver, Lock
+from bench.load.client import Client, Driver, Lock, batches
 from bench.load.engines import AsyncAct, AsyncEngine
 from bench.peers.stubs import etcd_lock_pb2 as locks
 from bench.peers.stubs import etcd_pb2 as pb
@@ -26,6 +26,9 @@ LEASE = 120
 """Seconds that a client's lease has: longer than any run, so that no load has to keep it alive."""
 CALL_LIMIT = 5.0
 """Seconds after which a user would give up a call to a member that has stopped."""
+TRANSACTION_LIMIT = 128
+"""Operations in a transaction, by default."""
+LOADERS = 8
 OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 500))
 
 
@@ -51,7 +54,7 @@ class EtcdClient:
     async def reader(self, name: str) -> AsyncAct:
         """See `Client`: linearizable is its default."""
         request = pb.RangeRequest(key=_key(name))
-        return lambda: self._store.Range(request)
+        return lambda: self._store.Range(request, timeout=CALL_LIMIT)
 
     async def near_reader(self, name: str) -> AsyncAct:
         """See `Client`: serializable, so it may be stale."""
@@ -95,6 +98,17 @@ class EtcdClient:
                 created.set_result(None)
             elif answer.events:
                 told[answer.watch_id]()
+
+    async def fill(self, nodes: int, value: bytes) -> None:
+        """See `Client`: transactions; it has no directories."""
+        at_once = asyncio.Semaphore(LOADERS)
+
+        async def put(numbers: range) -> None:
+            puts = [pb.PutRequest(key=b"/full/%08d" % number, value=value) for number in numbers]
+            async with at_once:
+                await self._store.Txn(pb.TxnRequest(success=[pb.RequestOp(request_put=each) for each in puts]))
+
+        await asyncio.gather(*(put(numbers) for numbers in batches(range(nodes), TRANSACTION_LIMIT)))
 
     async def renew(self) -> None:
         """See `Client`: its watches last."""

@@ -9,7 +9,8 @@ import msgspec
 
 class Job(msgspec.Struct, frozen=True):
     """One piece of work. `in_flight` operations go over `connections`; `seconds` are measured after `warm` seconds that
-    are not; `size` are the bytes of a value; `rounds` is for work that is counted and not timed.
+    are not; `size` are the bytes of a value; `rounds` is for work that is counted and not timed; `nodes` are there
+    before, and `depth` directories above the nodes that are worked on.
     """
 
     workload: str
@@ -20,6 +21,8 @@ class Job(msgspec.Struct, frozen=True):
     warm: float = 1.0
     size: int = 100
     rounds: int = 10
+    nodes: int = 0
+    depth: int = 0
 
     def arguments(self) -> list[str]:
         """The command line that says so."""

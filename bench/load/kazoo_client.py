@@ -9,12 +9,14 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import NodeExistsError
 from kazoo.recipe.lock import Lock as Recipe
 
-from bench.load.client import Client, Driver, Lock, Unsupported
+from bench.load.client import Client, Driver, Lock, Unsupported, batches, directories
 from bench.load.engines import CallbackAct, CallbackEngine, Outcome, ThreadAct, ThreadEngine
 
 TIMEOUT = 10.0
 """Seconds of a session's timeout, kazoo's default."""
 ROOT = "/bench"
+BATCH = 500
+"""Nodes that are made in one transaction."""
 
 
 class _Kazoo:
@@ -37,6 +39,19 @@ class _Kazoo:
         """See `Client`."""
         self._watches.append((f"{ROOT}/{name}", told))
         self._set(*self._watches[-1])
+
+    async def fill(self, nodes: int, value: bytes) -> None:
+        """See `Client`: transactions; a directory that is there is full."""
+        self.kazoo.ensure_path(f"{ROOT}/full")
+        for numbers in directories(nodes):
+            top = f"{ROOT}/full/{numbers.start}"
+            if self.kazoo.exists(top) is None:
+                self.kazoo.create(top)
+                for batch in batches(numbers, BATCH):
+                    request = self.kazoo.transaction()
+                    for number in batch:
+                        request.create(f"{top}/{number}", value)
+                    request.commit()
 
     async def renew(self) -> None:
         """See `Client`: a watch holds for one event."""

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import chubby.aio
-from bench.load.client import Client, Driver, Lock
+from bench.load.client import Driver, Lock, batches, directories
 from bench.load.engines import AsyncAct, AsyncEngine
+from chubby import Absent, Create, Remove
 from chubby.types.events import EventMask
+from chubby.types.limits import TRANSACTION_LIMIT
 
 ROOT = "/ls/bench"
+LOADERS = 8
+"""Transactions in flight while a cell is filled."""
 
 
 class OurClient:
@@ -26,6 +30,38 @@ class OurClient:
         """See `Client`."""
         handle = await self._session.open(f"{ROOT}/{name}", create=True)
         return lambda: handle.set_contents(value)
+
+    async def child_maker(self, directory: str, name: str) -> AsyncAct:
+        """Make a node in a directory that is there, and delete it."""
+        path = f"{directory}/{name}"
+
+        async def cycle() -> None:
+            await self._session.transaction(then=[Create(path)])
+            await self._session.transaction(then=[Remove(path)])
+
+        return cycle
+
+    async def directory(self, path: str, children: int) -> None:
+        """Have a directory with so many children."""
+        await self._session.transaction(then=[Create(path, may_exist=True)])
+        for batch in batches(range(children), TRANSACTION_LIMIT):
+            await self._session.transaction(then=[Create(f"{path}/{n}", may_exist=True) for n in batch])
+
+    async def deep(self, depth: int) -> str:
+        """Have so many directories below each other; the name of the lowest."""
+        names = [f"d{level}" for level in range(depth)]
+        for level in range(depth):
+            await self._session.transaction(then=[Create("/" + "/".join(names[: level + 1]), may_exist=True)])
+        return "/" + "/".join(names)
+
+    def opener(self, directory: str) -> AsyncAct:
+        """Open the node of a path, and close it."""
+        name = f"{ROOT}{directory}"
+
+        async def cycle() -> None:
+            await (await self._session.open(name)).close()
+
+        return cycle
 
     async def reader(self, name: str) -> AsyncAct:
         """See `Client`: a session that does not cache asks the master each time."""
@@ -59,6 +95,21 @@ class OurClient:
 
         self._listeners.append(asyncio.create_task(listen()))
 
+    async def fill(self, nodes: int, value: bytes) -> None:
+        """See `Client`: transactions, one directory after the other; a directory that is there is full."""
+        await self._session.transaction(then=[Create("/full", may_exist=True)])
+
+        at_once = asyncio.Semaphore(LOADERS)
+
+        async def directory(numbers: range) -> None:
+            top = f"/full/{numbers.start}"
+            async with at_once:
+                if (await self._session.transaction([Absent(top)], [Create(top)])).succeeded:
+                    for batch in batches(numbers, TRANSACTION_LIMIT):
+                        await self._session.transaction(then=[Create(f"{top}/{n}", contents=value) for n in batch])
+
+        await asyncio.gather(*(directory(numbers) for numbers in directories(nodes)))
+
     async def renew(self) -> None:
         """See `Client`: handles keep their events."""
 
@@ -71,9 +122,9 @@ class OurClient:
             listener.cancel()
 
 
-async def connect(endpoints: Sequence[str]) -> Client[AsyncAct]:
+async def connect(endpoints: Sequence[str]) -> OurClient:
     """A session with the cell that has these replicas."""
     return OurClient(await chubby.aio.connect(ROOT, addresses=endpoints), endpoints)
 
 
-DRIVER = Driver(connect, AsyncEngine())
+DRIVER: Driver[AsyncAct] = Driver(connect, AsyncEngine())

@@ -34,6 +34,8 @@ async def connected(driver: Driver[A], job: Job, stack: AsyncExitStack) -> list[
         client = await driver.connect(job.endpoints[first:] + job.endpoints[:first])
         stack.push_async_callback(client.close)
         clients.append(client)
+    if job.nodes:
+        await clients[0].fill(job.nodes, job.value)
     return clients
 
 
@@ -173,9 +175,28 @@ async def fail_over(driver: Driver[A], job: Job) -> Sample:
         return (await driver.engine.repeat(acts, job.seconds)).gap()
 
 
-Workload = Callable[[Driver[A], Job], Awaitable[Sample]]
+async def outage(driver: Driver[A], job: Job) -> Sample:
+    """Readers without a pause while something happens: the longest time in which no read was answered."""
+    async with AsyncExitStack() as stack:
+        clients = await connected(driver, job, stack)
+        await filled(driver, clients, job, "o")
+        acts = [await c.reader(f"o{n:04}") for n, c in enumerate(spread(clients, job.in_flight))]
+        await driver.engine.repeat(acts, job.warm)
+        begin()
+        return (await driver.engine.repeat(acts, job.seconds)).gap()
 
-NAMES = ("writes", "reads", "near_reads", "lock_cycles", "contended_lock", "fan_out", "fail_over")
+
+async def fill(driver: Driver[A], job: Job) -> Sample:
+    """Have the nodes of the job: nodes made a second."""
+    async with AsyncExitStack() as stack:
+        began = perf_counter()
+        await connected(driver, job, stack)
+        span = perf_counter() - began
+        begin()
+        return Sample(job.nodes / span, job.nodes, span)
+
+
+Workload = Callable[[Driver[A], Job], Awaitable[Sample]]
 
 
 async def work(driver: Driver[A], job: Job) -> Sample:
@@ -188,6 +209,8 @@ async def work(driver: Driver[A], job: Job) -> Sample:
         "contended_lock": contended_lock,
         "fan_out": fan_out,
         "fail_over": fail_over,
+        "outage": outage,
+        "fill": fill,
     }
     return await known[job.workload](driver, job)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import statistics
 import subprocess
 import threading
 import time
@@ -160,6 +161,10 @@ class Cluster:
     def resident_bytes(self, number: int) -> int:
         """Memory of a member."""
         return resident_bytes([self._processes[number].pid])
+
+    def median_resident(self) -> int:
+        """Memory of a typical member."""
+        return int(statistics.median(self.resident_bytes(number) for number in self._processes))
 
     def _wait(self, condition: Callable[[], T | None], what: str) -> T:
         deadline = time.monotonic() + PATIENCE

@@ -1,0 +1,34 @@
+"""A place for the data of members, of which nothing is left."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.compare.machine import check_disk
+
+
+@contextmanager
+def scratch(data: Path) -> Iterator[Path]:
+    """A new directory on the disk, gone afterwards. SIGTERM and SIGHUP end this program as Ctrl-C does.
+
+    Raises Unavailable if `data` is not on a disk.
+    """
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    data.mkdir(parents=True, exist_ok=True)
+    check_disk(data)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    directory = Path(tempfile.mkdtemp(prefix="run-", dir=data))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        for number, handler in before.items():
+            signal.signal(number, handler)
