@@ -192,9 +192,8 @@ MEMBERS: Final = (
         "chubby.paxos.electorate",
         (
             (
-                "        self._changes[:] = [(slot, configuration)]\n",
-                "        configuration = self.latest if self.known else configuration\n"
-                "        self._changes[:] = [(slot, configuration)]\n",
+                "        self._changes.clear()\n",
+                "        configuration = self.latest if self.known else configuration\n        self._changes.clear()\n",
             ),
         ),
     ),
