@@ -150,4 +150,37 @@ SESSIONS: Final = (
     ),
 )
 
-MUTANTS: Final = CACHES + SESSIONS
+EVENTS: Final = (
+    Mutant(
+        "lock_state_not_told_after_failover",
+        "a new master tells lock events once more, as the lock stands (§5 Events)",
+        "chubby.master.claims",
+        (("            tell_locks(self._desk, session)\n", "            pass\n"),),
+    ),
+    Mutant(
+        "mask_lost_at_failover",
+        "handles are recreated with their masks (§5 Handles)",
+        "chubby.master.claims",
+        (
+            (
+                "        session.handles.add(handle)\n"
+                "        self._desk.subscriptions.add_handle(session.id, handle)\n",
+                "        session.handles.add(handle)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "first_sharer_told_alone",
+        "all who hold a lock are told that somebody waits for it (§5 Events)",
+        "chubby.master.telling",
+        (("    for holder in conflict.holders:\n", "    for holder in conflict.holders[:1]:\n"),),
+    ),
+    Mutant(
+        "children_not_replayed",
+        "child events derive from the history: a fail-over loses none (§5 Events)",
+        "chubby.master.replay",
+        (("EventMask.CHILD_CHANGED in handle.events)):", "False)):"),),
+    ),
+)
+
+MUTANTS: Final = CACHES + SESSIONS + EVENTS

@@ -15,6 +15,7 @@ from tests.simulation.checkers import (
     departures,
     events,
     grants,
+    handle_events,
     marks,
     once,
     overdue,
@@ -25,6 +26,7 @@ from tests.simulation.checkers import (
 from tests.simulation.checkers.coherence import Coherence
 from tests.simulation.checkers.events import Watched
 from tests.simulation.checkers.grants import Waiting
+from tests.simulation.checkers.handle_events import Listening
 from tests.simulation.checkers.overdue import Overdue
 from tests.simulation.checkers.terms import Terms
 from tests.simulation.clients import ClientHost
@@ -32,6 +34,7 @@ from tests.simulation.configuration import CELL
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.invariants import LogChecker
 from tests.simulation.workloads import Workload
+from tests.simulation.workloads.listeners import Listeners
 from tests.simulation.workloads.watchers import Watchers
 from tests.simulation.world import World
 
@@ -107,14 +110,24 @@ class Audit:
         if self._world.bounded:
             departures.check(tale.machine, [client.core.identity.session for client in certain])
         self._check_grants(tale, certain)
-        watched: list[Watched] = []
-        for workload in workloads:
-            if isinstance(workload, Watchers):
-                watched += workload.watched()
-        told = events.check(tale.told, watched, self._world.now - SETTLING)
+        told = self._check_events(tale, workloads)
         ends = sum(end.over for end in self._ends)
         over, changes = self._terms.ended, self._coherence.changes
         return Found(len(tale.told), len(self._ledger.entries), handed_on, ended, told, ends, over, changes)
+
+    def _check_events(self, tale: story.Story, workloads: Iterable[Workload]) -> int:
+        watched: list[Watched] = []
+        listening: list[Listening] = []
+        for workload in workloads:
+            if isinstance(workload, Watchers):
+                watched += workload.watched()
+            elif isinstance(workload, Listeners):
+                listening += workload.listening()
+        prompt = self._world.now - SETTLING
+        locks, _ = tale.machine.locks("", 0)
+        held = [(lock.path, lock.generation) for lock in locks if lock.holders]
+        told = events.check(tale.told, watched, prompt)
+        return told + handle_events.check(tale.told, listening, held, prompt)
 
     def _check_grants(self, tale: story.Story, certain: Sequence[ClientHost]) -> None:
         waiting = [

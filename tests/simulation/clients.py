@@ -38,7 +38,11 @@ class ClientHost:
         self.chance = world.stream(self.place)
         self.clock = Clock(world, drift_ppm, self.chance)
         self.events: list[Event] = []
+        self.told: list[Instant] = []
+        """When each of the events came."""
         self.states: list[SessionState] = []
+        self.followed: list[tuple[Epoch, Instant]] = []
+        """The epochs of the masters that its session had, each with when it knew."""
         self.alive = True
         self.paused_until: Instant = 0
         self.on_state: list[Callable[[SessionState], None]] = []
@@ -146,6 +150,9 @@ class ClientHost:
     # --- effects -------------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
+        epoch = self.core.identity.epoch
+        if epoch and (not self.followed or self.followed[-1][0] != epoch):
+            self.followed.append((epoch, self.world.now))
         while effects := self.core.effects():
             for effect in effects:
                 match effect:
@@ -161,6 +168,7 @@ class ClientHost:
                         self._answer(number, call, answer, done)
                     case Deliver(event):
                         self.events.append(event)
+                        self.told.append(self.world.now)
                     case StateChanged(state, _):
                         self.world.trace(f"{self.place} is {state.value}")
                         self.states.append(state)

@@ -14,6 +14,7 @@ with a rule, or with what clients were told:
 | `acknowledged` | what a client was told stands in the log, and says the same                                 |
 | `suffix`       | a session that was told of its end does nothing more, and whatever it asks says so          |
 | `events`       | watchers are told of every change, in order, once                                           |
+| `handle_events`| so is whoever opened a handle with a mask, also of locks, and of a fail-over                |
 | `grants`       | whoever holds a lock knows it                                                               |
 | `departures`   | who is gone leaves nothing behind                                                           |
 | `overdue`      | a master gives no lock to a session that it has found to be over                            |

@@ -50,10 +50,10 @@ def check(story: Iterable[Told], watches: Iterable[Watched], prompt: Instant) ->
     changes: list[tuple[Instant, Change]] = []
     for _, at, _, outcome in story:
         changes.extend((at, change) for change in outcome.changes)
-    return sum(_check_one(watch, changes, prompt) for watch in watches)
+    return sum(check_one(watch, changes, prompt) for watch in watches)
 
 
-def _check_one(watch: Watched, changes: Sequence[tuple[Instant, Change]], prompt: Instant) -> int:
+def check_one(watch: Watched, changes: Sequence[tuple[Instant, Change]], prompt: Instant) -> int:
     """Between two RESYNCs the events are those of the log without a gap; over a RESYNC some may be missing."""
     due = [(at, change) for at, change in changes if watch.concerns(change)]
     # Answered for a second time, because the first answer was lost, it had been told of what came in between.

@@ -17,6 +17,7 @@ from tests.simulation.workloads.fences import Fences
 from tests.simulation.workloads.floods import Floods
 from tests.simulation.workloads.gates import Gates
 from tests.simulation.workloads.jugglers import Jugglers
+from tests.simulation.workloads.listeners import Listeners
 from tests.simulation.workloads.locks import Locks
 from tests.simulation.workloads.numbers import Numbers
 from tests.simulation.workloads.presence import Presence
@@ -66,9 +67,10 @@ WORKLOADS: Final[Mapping[str, Callable[[World], Workload]]] = MappingProxyType(
         "numbers": Numbers,
         "recipes": Recipes,
         "floods": Floods,
+        "listeners": Listeners,
     }
 )
 """By name, in the order in which a plan tells them."""
 
-SELDOM: Final[Mapping[str, float]] = MappingProxyType({"recipes": 0.2, "floods": 0.15})
+SELDOM: Final[Mapping[str, float]] = MappingProxyType({"recipes": 0.2, "floods": 0.15, "listeners": 0.4})
 """Workloads that cost more than others, with the part of all seeds that have them; drawn apart from the rest."""
