@@ -69,9 +69,8 @@ class Audit:
         self._ledger = acknowledged.Ledger()
         self._ends: list[suffix.End] = []
         self._coherence, self._terms, self._overdue = Coherence(), Terms(), Overdue()
-        log.on_look.append(self._overdue.observe)
         if world.bounded:
-            log.on_look += [self._coherence.observe, self._terms.observe]
+            log.on_look += [self._coherence.observe, self._terms.observe, self._overdue.observe]
 
     def follow(self, client: ClientHost) -> None:
         """Note what this client is told from now on."""

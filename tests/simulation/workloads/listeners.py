@@ -11,7 +11,7 @@ from chubby.types.events import EventMask
 from chubby.types.identity import HandleNumber
 from chubby.types.nodes import LockMode, LockOwner
 from chubby.types.results import Answer, LockGranted, Opened
-from chubby.types.time import SECOND
+from chubby.types.time import MILLISECOND, SECOND, Duration
 from tests.simulation.checkers.handle_events import Listening
 from tests.simulation.clients import PATIENCE, ClientHost
 from tests.simulation.tempo import Tempo, Turns
@@ -19,6 +19,7 @@ from tests.simulation.world import World
 
 ROOM, LOCKED, FLEETING = NAMES = ("/h", "/h/a", "/h/b")
 """A directory, and in it a file that stays and is locked, and one that comes and goes."""
+DELAYS: tuple[Duration, ...] = (0, 0, 300 * MILLISECOND, SECOND)
 MOST = 5
 """Handles of one client at a time."""
 
@@ -136,9 +137,10 @@ class Listener:
                 ear.holds = False
                 client.call(Release(ear.handle), lambda answer: self._free(ear), PATIENCE)
             else:
-                mode = LockMode.SHARED if client.chance.random() < 0.3 else LockMode.EXCLUSIVE
+                mode = LockMode.SHARED if client.chance.random() < 0.5 else LockMode.EXCLUSIVE
                 patience = round(client.chance.expovariate(1.0) * 3 * SECOND)
-                client.call(Acquire(ear.handle, mode), lambda answer: self._asked(ear, answer), patience)
+                call = Acquire(ear.handle, mode, lock_delay=client.chance.choice(DELAYS))
+                client.call(call, lambda answer: self._asked(ear, answer), patience)
         self._turns.next()
 
     def _asked(self, ear: Ear, answer: Answer) -> None:
