@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from chubby.client.cache import Cache
+from chubby.client.cache import Cache, NodeEntry
 from chubby.client.handle_table import HandleRecord, HandleTable
 from chubby.errors import ErrorCode, Failure
 from chubby.paths import ROOT, ancestors, parent
@@ -38,7 +38,7 @@ from chubby.types.calls import (
     SetContents,
     Transact,
 )
-from chubby.types.identity import CallNumber
+from chubby.types.identity import CallNumber, HandleNumber
 from chubby.types.results import Answer, Contents, Listing, Opened, StatResult
 from chubby.types.stream import CacheKey, CacheKind
 from chubby.types.time import Instant
@@ -64,17 +64,31 @@ def answer_from(cache: Cache, handles: HandleTable, call: Call, now: Instant) ->
     if isinstance(call, Open):
         return _absence(cache, call, now)
     assert isinstance(call, GetContentsAndStat | GetStat | ReadDir)
-    record = handles.get(call.handle)
-    if record is None or not record.reads_cache:
-        return None
     if isinstance(call, ReadDir):
+        record = handles.get(call.handle)
+        if record is None or not record.reads_cache:
+            return None
         return cache.listing(record.path, record.instance, call.after, call.limit, now)
-    entry = cache.node(record.path, now)
-    if entry is None or entry.stat is None or entry.stat.instance != record.instance:
+    entry = node_of(cache, handles, call.handle, now)
+    if entry is None or entry.stat is None:
         return None
     if kind is GetStat:
         return StatResult(entry.stat)
     return None if entry.contents is None else Contents(entry.contents, entry.stat)
+
+
+def node_of(cache: Cache, handles: HandleTable, handle: HandleNumber, now: Instant) -> NodeEntry | None:
+    """What the cache knows of the node that `handle` is open on, from any thread; None: ask the master.
+
+    `now` must have been read after the caller asked. Its metadata, at least, is there.
+    """
+    record = handles.get(handle)
+    if record is None or not record.reads_cache:
+        return None
+    entry = cache.node(record.path, now)
+    if entry is None or entry.stat is None or entry.stat.instance != record.instance:
+        return None
+    return entry
 
 
 def _absence(cache: Cache, call: Open, now: Instant) -> Failure | None:

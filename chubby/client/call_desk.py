@@ -115,9 +115,9 @@ class CallDesk:
         elif isinstance(call, Release):
             record.holds = record.unclaimed = False
         elif isinstance(call, Close):
-            record.closing = True
+            record.close()
         elif isinstance(call, SetSequencer):
-            record.sequenced = True
+            record.sequence()
 
     def _record(self, call: Call) -> HandleRecord | None:
         return self.handles.get(call.handle) if through_handle(call) else None

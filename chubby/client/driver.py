@@ -15,8 +15,11 @@ import secrets
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
+from chubby.client.cache import NodeEntry
+from chubby.client.cache_rules import node_of
 from chubby.client.dependant import Dependant, Drop
 from chubby.client.effects import Complete, Connect, Deliver, Disconnect, Effect, Relay, Send, StateChanged
 from chubby.client.locator import Locator
@@ -35,12 +38,9 @@ from chubby.types.time import NEVER, Instant, from_seconds, to_seconds
 logger = logging.getLogger(__name__)
 
 _LONGEST_TIMER: Final = 3600.0
-_CLOCK: Final = time.CLOCK_BOOTTIME
 
-
-def boot_clock() -> Instant:
-    """Now, on CLOCK_BOOTTIME."""
-    return time.clock_gettime_ns(_CLOCK)
+boot_clock: Final[Callable[[], Instant]] = partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+"""Now, on CLOCK_BOOTTIME."""
 
 
 class Waiter(Protocol):
@@ -54,7 +54,7 @@ class Waiter(Protocol):
 
 
 class Driver:
-    """Runs one session. Everything but `cached` happens on the loop that `start` was called on."""
+    """Runs one session. Everything but `cached` and `near` happens on the loop that `start` was called on."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Driver:
         """
         nonce = secrets.randbits(62) + 1 if nonce is None else nonce
         self.core = SessionCore(nonce, jitter, caching=caching, relays=drop is not None)
+        self._near = partial(node_of, self.core.cache, self.core.desk.handles)
         self._dependant = None if drop is None else Dependant(drop, self._dropped)
         self.clock = clock
         self.network = network
@@ -193,6 +194,14 @@ class Driver:
         if os.getpid() != self._pid:
             self.check_process()
         return self.core.cached(call, self.clock())
+
+    def near(self, handle: HandleNumber) -> NodeEntry | None:
+        """What the cache knows of the node of `handle`, if a read may be answered from that; from any thread, without
+        waiting. (The same as `cached`, without a call and an answer: most reads end here.)
+        """
+        if os.getpid() != self._pid:
+            self.check_process()
+        return self._near(handle, self.clock())
 
     def begin(self, call: Call, timeout: float | None, waiter: Waiter) -> CallNumber:
         """Begin a call whose answer goes to `waiter`, within `timeout` seconds."""

@@ -11,11 +11,11 @@ from chubby.client.opening import OpenOptions
 from chubby.client.ready import Ready
 from chubby.client.sequencer import SequencerBytes
 from chubby.client.streams import EventStream
-from chubby.types.calls import Close, GetContentsAndStat, GetStat, Mode
+from chubby.types.calls import Close, Mode
 from chubby.types.events import Event
 from chubby.types.identity import HandleNumber, Revision
 from chubby.types.nodes import AclNames, DirEntry, LockInfo, LockMode, Stat
-from chubby.types.results import Contents, LockGranted, Opened, StatResult
+from chubby.types.results import LockGranted, Opened
 
 if TYPE_CHECKING:
     from chubby.client.session import Session
@@ -40,8 +40,7 @@ class Handle:
         self.created = opened.created
         self.instance = opened.stat.instance
         self._driver = session._driver
-        self._contents_call = GetContentsAndStat(number)
-        self._stat_call = GetStat(number)
+        self._near = session._driver.near
 
     def __repr__(self) -> str:
         return f"<Handle {self.number} of {self.name}>"
@@ -76,15 +75,15 @@ class Handle:
 
     async def get_contents_and_stat(self, *, timeout: float | None = None) -> tuple[bytes, Stat]:
         """The whole content and the metadata, of one instant."""
-        known = self._driver.cached(self._contents_call)
-        if isinstance(known, Contents):
+        known = self._near(self.number)
+        if known is not None and known.contents is not None and known.stat is not None:
             return known.contents, known.stat
         return await self.session._run(operations.get_contents_and_stat(self.number), timeout)
 
     async def get_stat(self, *, timeout: float | None = None) -> Stat:
         """The metadata."""
-        known = self._driver.cached(self._stat_call)
-        if isinstance(known, StatResult):
+        known = self._near(self.number)
+        if known is not None and known.stat is not None:
             return known.stat
         return await self.session._run(operations.get_stat(self.number), timeout)
 

@@ -74,7 +74,9 @@ class HandleRecord:
     given up while another one shared its place (0: none). `holds`: a caller was told that it holds the lock, and has
     not begun to release it since. `unclaimed`: the lock was granted to an acquire given up, and nobody has been told
     since. `sequenced`: a sequencer was, or is being, bound; `sequencer` is the one that certainly is, `rebinding` while
-    a new master is told of it. Plain attributes, written by the core alone; other threads only read them.
+    a new master is told of it. `reads_cache`: a read through this handle may be answered from the cache; not without
+    the right to read, not once the handle is of no more use, and not with a sequencer bound to it, whose validity only
+    the master knows. Plain attributes, written by the core alone; other threads only read them.
     """
 
     __slots__ = (
@@ -89,6 +91,7 @@ class HandleRecord:
         "mode",
         "number",
         "path",
+        "reads_cache",
         "rebinding",
         "sequenced",
         "sequencer",
@@ -104,6 +107,7 @@ class HandleRecord:
         self.ticket = opened.ticket
         self.instance = opened.stat.instance
         self.ephemeral = opened.stat.ephemeral
+        self.reads_cache = Mode.READ in call.mode
         self.closing = False
         self.sequenced = False
         self.sequencer = b""
@@ -114,14 +118,17 @@ class HandleRecord:
         self.left_behind: CallNumber = 0
         self.unclaimed = False
 
-    @property
-    def reads_cache(self) -> bool:
-        """Whether a read through this handle may be answered from the cache.
+    def close(self) -> None:
+        """It is being closed."""
+        self.closing, self.reads_cache = True, False
 
-        Not without the right to read, not once it is of no more use, and not with a sequencer bound to it, whose
-        validity only the master knows.
-        """
-        return self.lost is None and not self.closing and not self.sequenced and Mode.READ in self.mode
+    def sequence(self) -> None:
+        """A sequencer is being bound to it."""
+        self.sequenced, self.reads_cache = True, False
+
+    def lose(self, why: Failure) -> None:
+        """It is of no more use."""
+        self.lost, self.reads_cache = why, False
 
 
 class HandleTable:
@@ -176,7 +183,7 @@ class HandleTable:
         """Note that the handle is of no more use; the first reason stays. None if it is not open."""
         record = self._records.get(number)
         if record is not None and record.lost is None:
-            record.lost = why
+            record.lose(why)
         return record
 
     def refusal(self, call: HandleCall) -> Failure | None:

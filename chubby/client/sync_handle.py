@@ -11,11 +11,10 @@ from chubby.client.handle import Handle as AsyncHandle
 from chubby.client.opening import OpenOptions
 from chubby.client.sequencer import SequencerBytes
 from chubby.client.sync_events import Events
-from chubby.types.calls import GetContentsAndStat, GetStat
 from chubby.types.events import Event
 from chubby.types.identity import Revision
 from chubby.types.nodes import AclNames, DirEntry, LockInfo, LockMode, Stat
-from chubby.types.results import Contents, LockGranted, StatResult
+from chubby.types.results import LockGranted
 
 if TYPE_CHECKING:
     from chubby.client.sync import Session
@@ -34,9 +33,7 @@ class Handle:
         self.instance = handle.instance
         self._handle = handle
         self._seam = session._seam
-        self._cached = self._seam.cached
-        self._contents_call = GetContentsAndStat(handle.number)
-        self._stat_call = GetStat(handle.number)
+        self._near = self._seam.driver.near
 
     def __repr__(self) -> str:
         return f"<Handle {self.number} of {self.name}>"
@@ -67,15 +64,15 @@ class Handle:
 
     def get_contents_and_stat(self, *, timeout: float | None = None) -> tuple[bytes, Stat]:
         """The whole content and the metadata, of one instant."""
-        known = self._cached(self._contents_call)
-        if isinstance(known, Contents):
+        known = self._near(self.number)
+        if known is not None and known.contents is not None and known.stat is not None:
             return known.contents, known.stat
         return self._seam.run(operations.get_contents_and_stat(self.number), timeout)
 
     def get_stat(self, *, timeout: float | None = None) -> Stat:
         """The metadata."""
-        known = self._cached(self._stat_call)
-        if isinstance(known, StatResult):
+        known = self._near(self.number)
+        if known is not None and known.stat is not None:
             return known.stat
         return self._seam.run(operations.get_stat(self.number), timeout)
 

@@ -128,11 +128,11 @@ class TestAnswers:
         """Closed, lost, without the right to read, or bound to a sequencer whose validity only the master knows."""
         scene = Scene(Mode.WRITE if what == "mode" else Mode.READ)
         if what == "closing":
-            scene.record.closing = True
+            scene.record.close()
         elif what == "lost":
             scene.handles.lose(1, NO_NODE)
         elif what == "sequenced":
-            scene.record.sequenced = True
+            scene.record.sequence()
         elif what == "unknown":
             scene.handles.remove(1)
         for call in (GetStat(1), GetContentsAndStat(1), ReadDir(1)):

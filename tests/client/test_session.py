@@ -261,11 +261,11 @@ class TestStates:
         """The very next look says so, before the loop has come round; nothing is answered from the cache (§6)."""
         handle = await session.open("/a", create=True)
         await handle.get_contents_and_stat()
-        assert session._driver.cached(handle._contents_call) is not None
+        assert session._driver.near(handle.number) is not None
         asleep = session._driver.clock
         session._driver.clock = lambda: asleep() + from_seconds(LEASE)
         assert session.statistics().state is SessionState.NORMAL and not session.certain
-        assert session._driver.cached(handle._contents_call) is None
+        assert session._driver.near(handle.number) is None
         call = asyncio.ensure_future(handle.get_contents_and_stat())
         await until(lambda: session.state is not SessionState.NORMAL)
         assert (await call)[0] == b"" and session.statistics().state is SessionState.SAFE

@@ -193,12 +193,12 @@ class TestCachedReads:
         """The clock is read when the call arrives (pains: stale reads after a process pause)."""
         handle.get_contents_and_stat()
         driver = session._seam.driver
-        assert session._seam.cached(handle._contents_call) is not None
+        assert driver.near(handle.number) is not None
         lease = driver.core.cache.live_until
         driver.clock = lambda: lease
-        assert session._seam.cached(handle._contents_call) is None
+        assert driver.near(handle.number) is None
         driver.clock = lambda: lease - 1
-        assert session._seam.cached(handle._contents_call) is not None
+        assert driver.near(handle.number) is not None
 
 
 class TestEvents:
