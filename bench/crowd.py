@@ -94,7 +94,7 @@ class Crowd:
 
 def of(value: float, operations: int, seconds: float, members: float = 0.0, other: float = 0.0) -> Measured:
     """A figure that is no generator's."""
-    return Measured(value, Sample(value, operations, seconds), members, other)
+    return Measured(value, Sample(value, operations, seconds), seconds, members, other)
 
 
 def measure_crowd(count: int, directory: Path) -> list[tuple[str, Measured]]:

@@ -16,15 +16,16 @@ from bench.compare.targets import target
 
 HEAD = """# Side by side: what the same work costs here, on etcd and on ZooKeeper
 
-Written by `make bench-peers`; the figures are in `{data}`, and `python -m bench.compare --render` writes this page from
-them again. Five members of each system on one machine, data on its disk, fsync on, defaults otherwise. One system is up
-at a time, they take turns, and each figure is the **median** of {rounds} rounds with (least–greatest) behind it.
-Machines and their neighbours differ: a **ratio** of two medians counts, an absolute figure does not.
+Written by `make bench-peers`; the figures are in `{data}`, and
+`python -m bench.compare --render` writes this page from them again. Five members of each system on one machine, data on
+its disk, fsync on, defaults otherwise. One system is up at a time, they take turns, and each figure is the **median**
+of {rounds} rounds with (least–greatest) behind it. Machines and their neighbours differ: a **ratio** of two medians
+counts, an absolute figure does not.
 
 Clients: of ours `chubby.aio`; of etcd gRPC stubs in asyncio; of ZooKeeper kazoo, by threads and by its asynchronous
-calls. *Compiled* clients (Go on etcd's own client, Java on ZooKeeper's own) show what the peers themselves can do. Each
-ratio is ours over that of the **better** of the peers' clients of its kind. CPU is processor time of all members and
-the client together for one operation.
+calls. *Compiled* clients (Go on etcd's own client, Java on ZooKeeper's own) show what the peers themselves can do; *at
+the leader*: no hop through another member. Each ratio is ours over that of the **better** of the peers' clients of its
+kind. CPU is processor time of all members and the client together for one operation.
 """
 
 
@@ -80,10 +81,12 @@ def rows(results: Results, topic: Topic) -> Iterator[list[str]]:
             yield [entrant.title, *(cell(each, topic.unit) if each else "–" for each in found)]
 
 
-def processor_row(results: Results, topic: Topic) -> list[str]:
-    """What an operation of ours costs of processors."""
-    found = [results.best(topic, point, Kind.OURS) for point in topic.points]
-    return ["CPU for one of ours", *(duration(each.cost) if each else "–" for each in found)]
+def processor_rows(results: Results, topic: Topic) -> Iterator[list[str]]:
+    """What an operation costs of processors: of ours, and of the best of each kind."""
+    for kind, title in ((Kind.OURS, "ours"), (Kind.PYTHON, "the best Python"), (Kind.COMPILED, "the best compiled")):
+        found = [results.best(topic, point, kind) for point in topic.points]
+        if any(found):
+            yield [f"CPU for one, {title}", *(duration(each.cost) if each else "–" for each in found)]
 
 
 def ratio_rows(results: Results, topic: Topic) -> Iterator[list[str]]:
@@ -104,7 +107,7 @@ def section(results: Results, topic: Topic, chart: str | None) -> str:
     """All of one work."""
     axis = [f"{point} {topic.axis}".strip() for point in topic.points]
     unit = "operations a second, more is better" if topic.unit.more_is_better else "less is better"
-    table = markdown_table(["", *axis], [*rows(results, topic), processor_row(results, topic)])
+    table = markdown_table(["", *axis], [*rows(results, topic), *processor_rows(results, topic)])
     parts = [f"## {topic.title}", f"{unit.capitalize()}.", table]
     if compared := list(ratio_rows(results, topic)):
         parts.append(markdown_table(["", *axis], compared))
@@ -117,7 +120,7 @@ def page(results: Results, data: str, charts: dict[str, str]) -> str:
     """The whole page. `charts` are links by the key of the work."""
     rounds = max((len(each.measured) for each in results.series), default=0)
     facts = {"began": results.began, "command": f"`{results.command}`", **results.machine}
-    facts |= {entrant.title: entrant.version for entrant in results.entrants}
+    facts |= {entrant.system: entrant.version for entrant in results.entrants}
     parts = [HEAD.format(data=data, rounds=rounds)]
     parts.append(markdown_table(["machine and versions", ""], [[name, value] for name, value in facts.items()]))
     parts += [f"**{name} did not take part**: {reason}" for name, reason in results.missing.items()]

@@ -7,9 +7,11 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import IO
 
 import msgspec
+from msgspec.structs import replace
 
 from bench.compare.catalogue import Measure, Point, Victims, Work
 from bench.compare.contenders import Contender, Placement
@@ -31,24 +33,43 @@ class GeneratorFailed(Exception):
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """The figure of a work, the sample it comes from, and what processors that took, in cores: `members` all of the
-    cluster (too little if one was killed meanwhile), `other` whatever had nothing to do with it.
+    """The figure of a work, the sample it comes from, and what processors were used while it was measured.
+
+    That took `elapsed` seconds; `members` are the cores of all the cluster (too few if one was killed meanwhile),
+    `other` those of whatever had nothing to do with it.
     """
 
     figure: float
     sample: Sample
+    elapsed: float
     members: float
     other: float
 
     @property
     def cost(self) -> float:
         """Processor seconds of members and generator for one operation."""
-        return cost(self.sample, self.members)
+        spent = self.members * self.elapsed + self.sample.processor * self.sample.seconds
+        return spent / max(1, self.sample.operations)
 
 
-def cost(sample: Sample, members: float) -> float:
-    """Processor seconds of members and generator for one operation."""
-    return (members + sample.processor) * sample.seconds / max(1, sample.operations)
+class Clocks(msgspec.Struct, frozen=True):
+    """Readings of one instant: the real time, what the members used of processors so far, and everybody."""
+
+    instant: float
+    members: float
+    everybody: float
+
+    @classmethod
+    def read(cls, cluster: Cluster) -> Clocks:
+        """Now."""
+        return cls(perf_counter(), cluster.processor_seconds(), busy_seconds())
+
+    def measured(self, sample: Sample, until: Clocks) -> Measured:
+        """What a sample came to between these instants."""
+        elapsed = until.instant - self.instant
+        members = max(0.0, until.members - self.members)
+        other = until.everybody - self.everybody - members - sample.processor * sample.seconds
+        return Measured(sample.value, sample, elapsed, members / elapsed, max(0.0, other / elapsed))
 
 
 def job_of(work: Work, point: Point, contender: Contender, endpoints: Sequence[str]) -> Job:
@@ -76,15 +97,14 @@ def measure(work: Work, point: Point, contender: Contender, cluster: Cluster) ->
     struck = 0
     with generator(contender, job, log) as process:
         assert process.stdout is not None
-        before = cluster.processor_seconds(), busy_seconds()
+        before = after = Clocks.read(cluster)
         said = ""
         for line in process.stdout:
             if line.strip() == READY:
-                before = cluster.processor_seconds(), busy_seconds()
+                before = Clocks.read(cluster)
                 struck = strike(work, cluster)
             else:
-                said = line
-        after = cluster.processor_seconds(), busy_seconds()
+                said, after = line, Clocks.read(cluster)
         code = process.wait(PATIENCE)
     if code != 0 or not said:
         last = log.read_text(errors="replace")[-LAST_WORDS:]
@@ -93,15 +113,14 @@ def measure(work: Work, point: Point, contender: Contender, cluster: Cluster) ->
     grown += cluster.median_resident()
     if struck:
         cluster.revive(struck)
-    members, busy = (max(0.0, end - start) / sample.seconds for start, end in zip(before, after, strict=True))
+    found = before.measured(sample, after)
     match work.measure:
         case Measure.GENERATOR:
-            figure = sample.value
+            return found
         case Measure.COST:
-            figure = cost(sample, members)
+            return replace(found, figure=found.cost)
         case Measure.MEMORY:
-            figure = grown / point.nodes
-    return Measured(figure, sample, members, max(0.0, busy - members - sample.processor))
+            return replace(found, figure=grown / point.nodes)
 
 
 def strike(work: Work, cluster: Cluster) -> int:

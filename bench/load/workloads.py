@@ -19,6 +19,7 @@ from bench.load.job import Job
 from bench.load.sample import Record, Sample
 
 A = TypeVar("A")
+C = TypeVar("C")
 
 SETTLE = 2.0
 """Seconds in which waiters come to stand in line, and watches are set anew."""
@@ -39,7 +40,7 @@ async def connected(driver: Driver[A], job: Job, stack: AsyncExitStack) -> list[
     return clients
 
 
-def spread(clients: Sequence[Client[A]], count: int) -> list[Client[A]]:
+def spread(clients: Sequence[C], count: int) -> list[C]:
     """Which client each of so many acts goes through."""
     return [clients[number % len(clients)] for number in range(count)]
 
