@@ -11,10 +11,13 @@ from pathlib import Path
 
 from bench.compare.machine import check_disk
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
 def scratch(data: Path) -> Iterator[Path]:
-    """A new directory on the disk, gone afterwards. SIGTERM and SIGHUP end this program as Ctrl-C does.
+    """A new directory on the disk, gone afterwards. SIGTERM and SIGHUP end this program as Ctrl-C does, and SIGINT even
+    where a shell has started it in the background, with that signal ignored.
 
     Raises Unavailable if `data` is not on a disk.
     """
@@ -24,7 +27,7 @@ def scratch(data: Path) -> Iterator[Path]:
 
     data.mkdir(parents=True, exist_ok=True)
     check_disk(data)
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in ENDING}
     directory = Path(tempfile.mkdtemp(prefix="run-", dir=data))
     try:
         yield directory

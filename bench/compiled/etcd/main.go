@@ -22,6 +22,8 @@ type Job struct {
 	Warm        float64 `word:"warm"`
 	Size        int     `word:"size"`
 	Rounds      int     `word:"rounds"`
+	Nodes       int     `word:"nodes"`
+	Depth       int     `word:"depth"`
 }
 
 // parse reads the words; it leaves what none of them names as it is.
@@ -68,6 +70,9 @@ func main() {
 	job := Job{InFlight: 1, Connections: 1, Seconds: 5, Warm: 1, Size: 100, Rounds: 10}
 	if err := job.parse(os.Args[1:]); err != nil {
 		fail(err)
+	}
+	if job.Nodes != 0 || job.Depth != 0 {
+		fail(fmt.Errorf("this generator neither fills a cluster nor knows directories"))
 	}
 	work, known := workloads[job.Workload]
 	if !known {

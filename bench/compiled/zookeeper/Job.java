@@ -12,6 +12,8 @@ final class Job {
     final double warm;
     final byte[] value;
     final int rounds;
+    final int nodes;
+    final int depth;
 
     Job(String[] words) {
         Map<String, String> said = new HashMap<>();
@@ -30,5 +32,7 @@ final class Job {
         warm = Double.parseDouble(said.getOrDefault("warm", "1"));
         value = "v".repeat(Integer.parseInt(said.getOrDefault("size", "100"))).getBytes();
         rounds = Integer.parseInt(said.getOrDefault("rounds", "10"));
+        nodes = Integer.parseInt(said.getOrDefault("nodes", "0"));
+        depth = Integer.parseInt(said.getOrDefault("depth", "0"));
     }
 }

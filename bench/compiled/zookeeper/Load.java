@@ -15,6 +15,9 @@ public final class Load {
     private final List<Client> clients = new ArrayList<>();
 
     private Load(Job job) throws Exception {
+        if (job.nodes != 0 || job.depth != 0) {
+            throw new IllegalArgumentException("this generator neither fills a cluster nor makes directories");
+        }
         this.job = job;
         for (int number = 0; number < job.connections; number++) {
             clients.add(new Client(job.endpoints.get(number % job.endpoints.size())));
