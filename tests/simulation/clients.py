@@ -13,7 +13,7 @@ from chubby.types.calls import Call
 from chubby.types.events import Event
 from chubby.types.identity import CallNumber, Epoch, HandleNumber
 from chubby.types.results import Answer
-from chubby.types.stream import ClientFrame, ServerFrame
+from chubby.types.stream import CallFrame, ClientFrame, ServerFrame
 from chubby.types.time import MILLISECOND, NEVER, SECOND, Duration, Instant
 from tests.simulation.hosts import ReplicaHost
 from tests.simulation.network import Connection, Network
@@ -58,7 +58,7 @@ class ClientHost:
         """How many calls were answered, by kind of answer; those from the cache also as `cached`."""
         self._waiting: dict[CallNumber, tuple[Call, Callable[[Answer], None]]] = {}
         self.last_number: CallNumber = 0
-        """Of the last call that was begun and not answered at once."""
+        """Of the last call that was begun and not answered at once, or sent: a session makes calls of its own, too."""
         self._host: ReplicaHost | None = None
         self._stream_there: int | None = None
         self._stream_here = 0
@@ -159,6 +159,8 @@ class ClientHost:
                     case Connect(stream, address):
                         self._connect(stream, address)
                     case Send(stream, frame):
+                        if isinstance(frame, CallFrame):
+                            self.last_number = max(self.last_number, frame.number)
                         self._send(stream, frame)
                     case Disconnect(stream):
                         if stream == self._stream_here:

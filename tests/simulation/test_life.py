@@ -5,8 +5,13 @@ something.
 from __future__ import annotations
 
 import msgspec
+import pytest
 
+from chubby.types.calls import CancelAcquire
+from chubby.types.identity import CallNumber
+from chubby.types.stream import CallFrame, ClientFrame
 from chubby.types.time import SECOND
+from tests.simulation.clients import ClientHost
 from tests.simulation.plan import draw
 from tests.simulation.scenario import Scenario, Verdict
 from tests.simulation.workloads.fences import Fences
@@ -43,6 +48,23 @@ def test_queues_and_delays() -> None:
         ends += verdict.found.ends
     assert ends >= 1, "sessions were told of their end, and their programs went on for a while"
     assert handed_on >= 50 and delays >= 1 and closed >= 1
+
+
+def test_calls_that_a_session_makes_by_itself_count_as_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An acquire whose time is up is cancelled: when the session ends that may be on its way, and take effect."""
+    cancelled: list[CallNumber] = []
+    send = ClientHost._send
+
+    def sent(client: ClientHost, stream: int, frame: ClientFrame) -> None:
+        if isinstance(frame, CallFrame):
+            assert client.last_number >= frame.number
+            if isinstance(frame.call, CancelAcquire):
+                cancelled.append(frame.number)
+        send(client, stream, frame)
+
+    monkeypatch.setattr(ClientHost, "_send", sent)
+    run_only("waiters", 0, ("crash_client",))
+    assert len(cancelled) >= 10
 
 
 def test_sequencers_and_fenced_writes() -> None:
