@@ -17,6 +17,7 @@ import logging
 import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -228,11 +229,12 @@ class Node:
                 self.replica.receive(sender, message, clock.now())
             self._stir()
 
-    def _on_persisted(self, number: int, gated: tuple[Letter, ...]) -> None:
+    def _on_persisted(self, number: int, gated: tuple[Letter, ...], untended: bool) -> None:
         def persisted() -> None:
             self.replica.persisted(number, clock.now())
             self._send(gated)
-            self._tend()
+            if untended:
+                self._tend()
 
         self._feed(persisted)
 
@@ -308,7 +310,7 @@ class Node:
 
     def _persist(self, step: Step) -> None:
         records, number, gated = step.records, step.number, step.gated
-        self._worker.submit(lambda: self._vault.append(records), lambda _: self._on_persisted(number, gated))
+        self._worker.submit(partial(self._vault.append, records), partial(self._on_persisted, number, gated))
 
     def _tend(self) -> None:
         """Have the log's next segment prepared, unless that is under way."""

@@ -61,9 +61,10 @@ class Vault:
         self._sink: ChunkSink | None = None
         self._receiving: Slot = 0
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Make records durable. Raises StorageFailed: then the replica stops."""
+    def append(self, records: Sequence[Record]) -> bool:
+        """Make records durable; whether the log should be tended now. Raises StorageFailed: then the replica stops."""
         self._opened.wal.append(records)
+        return not self._opened.wal.tended
 
     def tend(self) -> Job:
         """Prepare the next segment, step by step."""

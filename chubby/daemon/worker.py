@@ -7,12 +7,17 @@ most (paper: the log must not stall behind a snapshot).
 
 Jobs take turns, step by step. If they followed one another the next segment would have to wait for the snapshot that is
 being written, and an append that runs out of room would then zero it all at once.
+
+What the loop asks for goes through one queue, which is C from end to end. While the loop is busy every line of Python
+here waits for the interpreter's lock, and every wait costs both threads a turn of the processor: a task that comes to
+an idle thread takes one wake-up here and one there, and nothing but that queue is shared.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import queue
 import threading
 import time
 from collections import deque
@@ -24,6 +29,7 @@ T = TypeVar("T")
 _OVER: Final = object()
 Job = Iterator[object]
 """Runs a step with each `next`; what it yields is ignored, its end is the end of the job."""
+_Task = Callable[[], object]
 
 
 class DiskWorker:
@@ -33,23 +39,15 @@ class DiskWorker:
         """`failed` is called on the loop with what a task or job raised that nobody waits for."""
         self._loop = loop
         self._failed = failed
-        self._wake = threading.Condition()
-        self._tasks: deque[Callable[[], None]] = deque()
-        self._jobs: deque[Job] = deque()
+        self._inbox: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._jobs: deque[Job] = deque()  # of the thread alone
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
         self._thread.start()
 
     def submit(self, task: Callable[[], T], done: Callable[[T], None]) -> None:
         """Run `task` before any job's next step, then call `done` with its result on the loop."""
-
-        def run() -> None:
-            result = task()
-            self._tell(partial(done, result))
-
-        with self._wake:
-            self._tasks.append(run)
-            self._wake.notify()
+        self._inbox.put(lambda: self._tell(partial(done, task())))
 
     async def call(self, task: Callable[[], T]) -> T:
         """Run `task` like `submit` does and wait for its result, or for what it raises."""
@@ -63,23 +61,17 @@ class DiskWorker:
                 outcome.set_exception(error)
             self._tell(partial(_pass_on, outcome, future))
 
-        with self._wake:
-            self._tasks.append(run)
-            self._wake.notify()
+        self._inbox.put(run)
         return await future
 
     def start(self, job: Job) -> None:
         """Run the job's steps when no task waits, in turn with those of other jobs."""
-        with self._wake:
-            self._jobs.append(job)
-            self._wake.notify()
+        self._inbox.put(partial(self._jobs.append, job))
 
     def stop(self) -> None:
         """Finish the tasks that wait, drop the jobs, end the thread."""
-        with self._wake:
-            self._stopping = True
-            self._jobs.clear()
-            self._wake.notify()
+        self._stopping = True
+        self._inbox.put(None)
         self._thread.join()
 
     def _tell(self, callback: Callable[[], object]) -> None:
@@ -89,34 +81,37 @@ class DiskWorker:
             return
 
     def _run(self) -> None:
+        rest = 0.0
         while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._tasks or self._jobs or self._stopping)
-                task = self._tasks.popleft() if self._tasks else None
-                job = self._jobs.popleft() if task is None and self._jobs else None
-                if task is None and job is None:
-                    return
             try:
-                if task is not None:
-                    task()
-                elif job is not None:
-                    begun = time.monotonic()
-                    self._step(job)
-                    self._breathe(time.monotonic() - begun)
-            except BaseException as error:  # reported, never swallowed
-                self._tell(partial(self._failed, error))
+                task = self._inbox.get(timeout=rest) if self._jobs else self._inbox.get()
+                if task is None:
+                    self._jobs.clear()
+                    return
+                rest = 0.0
+                task()
+            except queue.Empty:
+                # Afterwards the processor is left to others for as long as the step took it, unless a task comes.
+                begun = time.monotonic()
+                self._step()
+                rest = time.monotonic() - begun
+            except BaseException as error:
+                self._fail(error)
 
-    def _breathe(self, took: float) -> None:
-        """Leave the processor to others for as long as a job's step took it, unless a task comes."""
-        with self._wake:
-            self._wake.wait_for(lambda: self._tasks or self._stopping, timeout=took)
+    def _step(self) -> None:
+        """The next step of the job whose turn it is, which is then at the end of the line, unless it is over."""
+        if self._stopping:
+            return
+        job = self._jobs.popleft()
+        try:
+            if next(job, _OVER) is not _OVER:
+                self._jobs.append(job)
+        except BaseException as error:
+            self._fail(error)
 
-    def _step(self, job: Job) -> None:
-        """The next step of a job, which is then at the end of the queue, unless it is over or all are dropped."""
-        if next(job, _OVER) is not _OVER:
-            with self._wake:
-                if not self._stopping:
-                    self._jobs.append(job)
+    def _fail(self, error: BaseException) -> None:
+        """Report it; nothing is swallowed, and the thread goes on."""
+        self._tell(partial(self._failed, error))
 
 
 def _pass_on(outcome: concurrent.futures.Future[T], future: asyncio.Future[T]) -> None:

@@ -146,6 +146,11 @@ class Wal:
         except OSError as error:
             raise self._fail(f"preparing {self._place(self._active.number + 1)}", error) from error
 
+    @property
+    def tended(self) -> bool:
+        """Whether the next segment is ready."""
+        return self._prepared is not None
+
     def prune(self, floor: Slot) -> int:
         """Remove the oldest segments, as long as nothing in them was accepted above slot `floor`; returns how many.
 
@@ -180,7 +185,7 @@ class Wal:
             sequence=self._sequence,
             appends=self._appends,
             appended=self._appended,
-            prepared=self._prepared is not None,
+            prepared=self.tended,
         )
 
     def close(self) -> None:
