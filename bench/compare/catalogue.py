@@ -101,6 +101,11 @@ def growth(key: str, title: str, workload: str, axis: str, points: tuple[Point, 
     return Work(key, title, workload, Unit.SECONDS, axis, points, Measure.COST, OURS)
 
 
+def cached(key: str, title: str) -> Work:
+    """Reads that only ours answers without asking anybody: each one current."""
+    return Work(key, title, key, Unit.RATE, "", (Point("", 1, 1),), only=OURS)
+
+
 COMPARED = (
     Work("writes", "Writes of 100 bytes", "writes", Unit.RATE, "in flight", in_flight(1, 10, 100, 1000)),
     Work("reads", "Linearizable reads", "reads", Unit.RATE, "in flight", in_flight(1, 10, 100, 1000)),
@@ -114,6 +119,8 @@ COMPARED = (
         (Point("100", 100, 101, rounds=3),),
     ),
     Work("near_reads", "Reads from the cache, or from any member", "near_reads", Unit.RATE, "in flight", in_flight(10)),
+    cached("cached_reads", "Cached reads by one asyncio task"),
+    cached("cached_reads_sync", "Cached reads by one thread, through the synchronous face"),
     Work(
         "fan_out",
         "One write, until the last of 1,000 watchers was told",

@@ -39,7 +39,7 @@ COMPILED = frozenset({"writes", "reads", "near_reads", "lock_cycles", "contended
 PYTHON_WORKLOADS = COMPILED | {"outage", "fill"}
 WITHOUT_LOCKS = PYTHON_WORKLOADS - {"lock_cycles", "contended_lock", "fan_out"}
 """What there is asynchronous calls for; watches are the same by both of kazoo's ways, and are measured once."""
-OUR_WORKLOADS = PYTHON_WORKLOADS | {"wide", "deep"}
+OUR_WORKLOADS = PYTHON_WORKLOADS | {"cached_reads", "cached_reads_sync", "wide", "deep"}
 
 
 class Contender(msgspec.Struct, frozen=True):

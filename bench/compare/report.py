@@ -12,7 +12,7 @@ from rich.table import Table
 from bench.compare.catalogue import Unit
 from bench.compare.contenders import Kind
 from bench.compare.results import Results, Series, Topic
-from bench.compare.targets import target
+from bench.compare.targets import goal, target
 
 HEAD = """# Side by side: what the same work costs here, on etcd and on ZooKeeper
 
@@ -73,6 +73,20 @@ def ratio_cell(results: Results, topic: Topic, point: str, kind: Kind) -> str:
     return f"{ratio:.2f} × ({sign} {wanted.ratio:g}: {verdict})"
 
 
+def goal_row(results: Results, topic: Topic) -> list[str]:
+    """What is wanted of our figures, and how that went; empty if nothing is."""
+    found = []
+    for point in topic.points:
+        wanted, ours = goal(topic.key, point), results.best(topic, point, Kind.OURS)
+        if wanted is None or ours is None:
+            found.append("")
+            continue
+        sign = "≥" if topic.unit.more_is_better else "≤"
+        verdict = "met" if wanted.met(ours.median, topic.unit.more_is_better) else "**missed**"
+        found.append(f"{sign} {figure(wanted.figure, topic.unit)}: {verdict}")
+    return ["wanted of ours", *found] if any(found) else []
+
+
 def rows(results: Results, topic: Topic) -> Iterator[list[str]]:
     """A row for each contender that took part: point by point its figure and its processor time."""
     for entrant in results.entrants:
@@ -109,7 +123,7 @@ def section(results: Results, topic: Topic, chart: str | None) -> str:
     unit = "operations a second, more is better" if topic.unit.more_is_better else "less is better"
     table = markdown_table(["", *axis], [*rows(results, topic), *processor_rows(results, topic)])
     parts = [f"## {topic.title}", f"{unit.capitalize()}.", table]
-    if compared := list(ratio_rows(results, topic)):
+    if compared := [*ratio_rows(results, topic), *filter(None, [goal_row(results, topic)])]:
         parts.append(markdown_table(["", *axis], compared))
     if chart is not None:
         parts.append(f"![{topic.title}]({chart})")

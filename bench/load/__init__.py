@@ -11,6 +11,7 @@ arguments and print the same line of JSON, a `Sample`.
 | `engines`      | three ways to keep operations in flight: asyncio, threads, callbacks                               |
 | `workloads`    | the work, once for all                                                                             |
 | `ours_client`, `etcd_client`, `kazoo_client` | the adapters                                                         |
+| `ours_only`    | the work of ours alone: `ours_cache` (cached reads), `ours_growth` (how cost grows)                |
 
 What is measured is a *closed loop*: so many operations are in flight, and each that ends is followed by the next. An
 operation that fails counts as an error and is repeated after a short pause. Operations go over a few connections, each

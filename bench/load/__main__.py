@@ -17,10 +17,10 @@ async def run(client: str, job: Job) -> Sample:
     """Do the job by that client; only its libraries are loaded. Raises ValueError if there is no such client."""
     match client:
         case "chubby":
-            from bench.load import ours_client, ours_growth
+            from bench.load import ours_client, ours_only
 
-            if job.workload in ours_growth.WORKLOADS:
-                return await ours_growth.WORKLOADS[job.workload](job)
+            if job.workload in ours_only.WORKLOADS:
+                return await ours_only.WORKLOADS[job.workload](job)
             return await work(ours_client.DRIVER, job)
         case "etcd":
             from bench.load import etcd_client

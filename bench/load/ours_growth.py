@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from time import monotonic, perf_counter
-from typing import Final
 
 import chubby.aio
 from bench.load.job import Job
@@ -77,7 +75,3 @@ async def crowd(job: Job) -> Sample:
                 print(json.dumps({"back": monotonic()}), flush=True)
         lost = sum(session.state.final for session in sessions)
         return Sample(job.connections / opened, job.connections, opened, errors=lost)
-
-
-WORKLOADS: Final[dict[str, Callable[[Job], Awaitable[Sample]]]] = {"wide": wide, "deep": deep, "crowd": crowd}
-"""By name, as `bench.load.workloads.work` has those that are for all."""

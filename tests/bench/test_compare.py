@@ -92,7 +92,7 @@ def test_only_some_contenders_may_be_wanted(tmp_path: Path, monkeypatch: pytest.
     assert [contender.key for contender in found] == ["etcd-python"]
 
 
-# ----------------------------------------------------------------------------------------------------------- a whole run
+# ---------------------------------------------------------------------------------------------------------- a whole run
 
 
 def test_a_run_writes_results_page_and_charts_and_leaves_no_data(toys: None, tmp_path: Path) -> None:

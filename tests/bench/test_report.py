@@ -12,7 +12,7 @@ from rich.console import Console
 from bench.compare.catalogue import Unit
 from bench.compare.charts import save_all
 from bench.compare.report import duration, figure, markdown_table, page, rate, section, show, write_page
-from bench.compare.results import Results
+from bench.compare.results import Results, Series, Topic
 from tests.bench.toys import results
 
 MADE = results(ours=(300.0, 100.0, 200.0), python_a=(50.0, 40.0, 60.0), compiled_b=(400.0, 390.0, 410.0))
@@ -126,3 +126,12 @@ def test_the_terminal_shows_every_contender_beside_ours() -> None:
     assert "200 (100–300)" in said
     assert "4.00 ×" in said
     assert "0.50 ×" in said
+
+
+def test_a_goal_of_ours_is_told_where_there_is_one() -> None:
+    """Beside no ratio."""
+    (series,) = results(ours=(900_000.0,)).series[:1]
+    topic = Topic("cached_reads", "Cached reads", Unit.RATE, "", ("",))
+    made = Results("", "", {}, (topic,), MADE.entrants, (Series("cached_reads", "", "ours", series.measured),))
+    assert "| wanted of ours | ≥ 1,000,000: **missed** |" in section(made, topic, None)
+    assert "wanted" not in section(MADE, MADE.topics[0], None)

@@ -9,7 +9,7 @@ import pytest
 
 from bench.compare.contenders import Kind
 from bench.compare.results import Results, Series, gather
-from bench.compare.targets import TARGETS, Target, target
+from bench.compare.targets import GOALS, TARGETS, Goal, Target, goal, target
 from tests.bench.toys import measured, results
 
 
@@ -86,3 +86,14 @@ def test_the_targets_are_those_that_were_set() -> None:
     assert [each.ratio for each in wanted if each is not None] == [4.0, 0.8]
     assert target("contended_lock", "100", Kind.COMPILED) is None
     assert len({(each.work, each.point, each.kind) for each in TARGETS}) == len(TARGETS)
+
+
+def test_goals_are_for_figures_that_no_peer_has() -> None:
+    """At one point, or at all."""
+    cached, idle = goal("cached_reads", "anything"), goal("sessions_idle", "10,000")
+    assert cached is not None and cached.met(1_000_000, True) and not cached.met(999_999, True)
+    assert idle is not None and idle.met(0.6, False) and not idle.met(0.61, False)
+    assert goal("sessions_idle", "100") is None
+    assert goal("writes", "1") is None
+    assert not {each.work for each in GOALS} & {each.work for each in TARGETS}
+    assert all(isinstance(each, Goal) for each in GOALS)
