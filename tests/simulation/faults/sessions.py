@@ -88,7 +88,7 @@ def bereave(field: Field) -> None:
 
 def die_waiting(field: Field) -> None:
     """A client dies that waits for a lock, one with ephemeral files if there is one. When its session is over, the
-    others hear late what goes with it.
+    others hear late what goes with it, but for those who hold locks, which they give back as ever.
     """
     machine = _machine(field)
     waiting = (
@@ -105,8 +105,10 @@ def die_waiting(field: Field) -> None:
 
 
 def _hear_late(field: Field) -> None:
-    delay = field.later(100, 1500)
-    ways = [way for client in field.alive() for way in _from_cell(field, client)]
+    delay, machine = field.later(300, 1500), _machine(field)
+    locks = machine.locks("", 0)[0] if machine is not None else ()
+    holding = _clients_of(field, {owner.session for lock in locks for owner in lock.holders})
+    ways = [way for client in field.alive() if client not in holding for way in _from_cell(field, client)]
     _slow(field, ways, delay, field.later(500, 3000))
 
 

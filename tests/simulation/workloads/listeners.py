@@ -6,7 +6,18 @@ make and delete them, take their locks and let others wait. What they are told i
 from __future__ import annotations
 
 from chubby.errors import Failure
-from chubby.types.calls import Acquire, CancelAcquire, Close, CreateMode, Delete, Mode, Open, Release, SetContents
+from chubby.types.calls import (
+    Acquire,
+    CancelAcquire,
+    Close,
+    CreateMode,
+    Delete,
+    Mode,
+    Open,
+    ReadDir,
+    Release,
+    SetContents,
+)
 from chubby.types.events import EventMask
 from chubby.types.identity import HandleNumber
 from chubby.types.nodes import LockMode, LockOwner
@@ -18,7 +29,8 @@ from tests.simulation.tempo import Tempo, Turns
 from tests.simulation.world import World
 
 ROOM, LOCKED, FLEETING = NAMES = ("/h", "/h/a", "/h/b")
-"""A directory, and in it a file that stays and is locked, and one that comes and goes."""
+"""A directory, and in it a file that stays and is locked, and one that comes and goes; besides, whoever is there has a
+file there of its own."""
 DELAYS: tuple[Duration, ...] = (0, 0, 300 * MILLISECOND, SECOND)
 MOST = 5
 """Handles of one client at a time."""
@@ -81,12 +93,16 @@ class Listener:
         self._listeners = listeners
         self._client = client
         self._ears: list[Ear] = []
+        self._here = False
         self._serial = 0
         self._turns = Turns(listeners.world, client, tempo, self._act)
         self._turns.next()
 
     def _act(self) -> None:
         chance = self._client.chance
+        if not self._here and self._ears:
+            self._be_here()
+            return
         if len(self._ears) < MOST and (not self._ears or chance.random() < 0.3):
             self._open()
             return
@@ -96,12 +112,25 @@ class Listener:
             self._lock(ear)
         elif ear.call.path == FLEETING and draw < 0.2:
             self._client.call(Delete(ear.handle), lambda answer: self._done(ear, answer), PATIENCE)
+        elif ear.call.path == ROOM and draw < 0.5:
+            self._client.call(ReadDir(ear.handle), lambda answer: self._done(ear, answer), PATIENCE)
         elif draw < 0.9:
             self._serial += 1
             contents = f"{self._client.place}/{self._serial}".encode()
             self._client.call(SetContents(ear.handle, contents), lambda answer: self._done(ear, answer), PATIENCE)
         else:
             self._close(ear)
+
+    def _be_here(self) -> None:
+        """A file of its own, which goes with its session."""
+
+        def done(answer: Answer) -> None:
+            self._here = isinstance(answer, Opened)
+            self._turns.next()
+
+        client = self._client
+        mine = f"{ROOM}/{client.place}"
+        client.call(Open(client.new_handle(), mine, create=CreateMode.MAY, ephemeral=True), done, PATIENCE)
 
     def _open(self) -> None:
         client = self._client
