@@ -20,7 +20,7 @@ CODE := chubby tests $(wildcard bench fuse_mount)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup cell test simulate hunt fuzz torture mutants prove check lint types layers proto verify-proto coverage bench\
-    bench-peers clean
+    bench-peers profile clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ bench: $(READY)  ## Measure a cell alone: two minutes, a table (or others: ARGS=
 bench-peers: $(READY)  ## Measure it beside etcd and ZooKeeper, install them if root, write docs/benchmarks.md
 	$(BIN)/python -m bench.crowd
 	$(BIN)/python -m bench.compare --install $(ARGS)
+
+profile: $(READY)  ## Draw a flame graph of the master under load (ARGS="reads --in-flight 10 --of client")
+	$(BIN)/python -m bench.profiling $(ARGS)
 
 clean:  ## Remove caches and build products; the environment and the cells' data stay
 	rm -rf build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -38,9 +38,8 @@ class AsyncEngine:
 
     async def repeat(self, acts: Sequence[AsyncAct], seconds: float) -> Record:
         """See `Engine`."""
-        record = Record()
-        began, ended = record.began.append, record.ended.append
-        end = perf_counter() + seconds
+        record = lasting(seconds)
+        began, ended, end = record.began.append, record.ended.append, record.until
 
         async def one(act: AsyncAct) -> None:
             while (begin := perf_counter()) < end:
@@ -68,10 +67,10 @@ class ThreadEngine:
         """See `Engine`."""
         records = [Record() for _ in acts]
         pause = threading.Event()
-        end = perf_counter() + seconds
+        whole = lasting(seconds)
 
         def one(act: ThreadAct, record: Record) -> None:
-            while (begin := perf_counter()) < end:
+            while (begin := perf_counter()) < whole.until:
                 try:
                     act()
                 except Exception:
@@ -82,7 +81,7 @@ class ThreadEngine:
                 record.began.append(begin)
 
         await self.once([partial(one, act, record) for act, record in zip(acts, records, strict=True)])
-        return merged(records)
+        return merged(whole, records)
 
     async def once(self, acts: Sequence[ThreadAct]) -> None:
         """See `Engine`."""
@@ -100,11 +99,11 @@ class CallbackEngine:
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
         left = _Countdown(len(acts), lambda: loop.call_soon_threadsafe(done.set))
-        end = perf_counter() + seconds
+        whole = lasting(seconds)
 
         def begin(act: CallbackAct, record: Record) -> None:
             started = perf_counter()
-            if started >= end:
+            if started >= whole.until:
                 left.down()
                 return
 
@@ -122,7 +121,7 @@ class CallbackEngine:
         for act, record in zip(acts, records, strict=True):
             begin(act, record)
         await done.wait()
-        return merged(records)
+        return merged(whole, records)
 
     async def once(self, acts: Sequence[CallbackAct]) -> None:
         """See `Engine`."""
@@ -160,9 +159,14 @@ class _Countdown:
             self._last()
 
 
-def merged(records: Sequence[Record]) -> Record:
-    """All as one."""
-    whole = Record()
+def lasting(seconds: float) -> Record:
+    """An empty record of a loop that begins now."""
+    now = perf_counter()
+    return Record(now, now + seconds)
+
+
+def merged(whole: Record, records: Sequence[Record]) -> Record:
+    """All of them added to one."""
     for record in records:
         whole.began += record.began
         whole.ended += record.ended

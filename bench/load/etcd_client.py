@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEASE = 120
 """Seconds that a client's lease has: longer than any run, so that no load has to keep it alive."""
-CALL_LIMIT = 5.0
+CALL_LIMIT = 2.0
 """Seconds after which a user would give up a call to a member that has stopped."""
 TRANSACTION_LIMIT = 128
 """Operations in a transaction, by default."""

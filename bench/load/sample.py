@@ -27,9 +27,14 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Record:
-    """What a loop saw: when each operation that came through began and ended, and how many did not."""
+    """What a loop saw: when each operation that came through began and ended, and how many did not.
 
-    def __init__(self) -> None:
+    It was to last from `since` to `until`, if these are known.
+    """
+
+    def __init__(self, since: float = math.inf, until: float = math.inf) -> None:
+        self.since = since
+        self.until = until
         self.began: list[float] = []
         self.ended: list[float] = []
         self.errors = 0
@@ -41,8 +46,8 @@ class Record:
         return self.sample(count / span, span)
 
     def gap(self) -> Sample:
-        """The longest time in which no operation was acknowledged to anybody."""
-        ends = sorted(self.ended)
+        """The longest time in which no operation was acknowledged to anybody, even if it lasts until the end."""
+        ends = sorted([*self.ended, *(bound for bound in (self.since, self.until) if bound < math.inf)])
         span = ends[-1] - ends[0] if ends else math.inf
         return self.sample(max((later - earlier for earlier, later in pairwise(ends)), default=math.inf), span)
 

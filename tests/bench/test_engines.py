@@ -140,5 +140,5 @@ def test_records_of_several_threads_become_one() -> None:
     first, second = Record(), Record()
     first.began, first.ended, first.errors = [1.0], [2.0], 1
     second.began, second.ended, second.errors = [0.0, 3.0], [1.0, 4.0], 2
-    whole = merged([first, second])
+    whole = merged(Record(), [first, second])
     assert (whole.began, whole.ended, whole.errors) == ([1.0, 0.0, 3.0], [2.0, 1.0, 4.0], 3)

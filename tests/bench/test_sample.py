@@ -62,6 +62,17 @@ def test_a_gap_is_the_longest_time_in_which_nobody_was_answered() -> None:
     assert sample.worst == 8.5
 
 
+def test_what_never_came_back_is_a_gap_until_the_end() -> None:
+    """And what began late is one from the beginning."""
+    dead = Record(0.0, 10.0)
+    dead.began, dead.ended = [0.0, 1.0], [1.0, 2.0]
+    assert dead.gap().value == 8.0
+    late = Record(0.0, 10.0)
+    late.began, late.ended = [6.0, 9.0], [7.0, 9.5]
+    assert late.gap().value == 7.0
+    assert Record(0.0, 10.0).gap().value == 10.0
+
+
 def test_errors_are_counted_and_not_timed() -> None:
     """They are told beside the figures."""
     made = record((0.0, 1.0))

@@ -14,7 +14,7 @@ import (
 const (
 	root      = "/bench/"
 	leaseTTL  = 120
-	callLimit = 5 * time.Second
+	callLimit = 2 * time.Second
 )
 
 // Client is a connection of its own to one member, and a lease for its locks.

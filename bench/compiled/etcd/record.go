@@ -24,9 +24,11 @@ type Sample struct {
 // span is one operation: seconds since the generator began.
 type span struct{ began, ended float64 }
 
-// Record is what a closed loop saw.
+// Record is what a closed loop saw, which was to last from since to until.
 type Record struct {
 	spans  []span
+	since  float64
+	until  float64
 	errors int64
 }
 
@@ -41,9 +43,9 @@ type act func() error
 
 // repeat runs each act over and over, all at once, for so long.
 func repeat(acts []act, length float64) *Record {
-	record := &Record{}
+	record := &Record{since: now(), until: now() + length}
 	parts := make([][]span, len(acts))
-	end := now() + length
+	end := record.until
 	var all sync.WaitGroup
 	for number := range acts {
 		all.Add(1)
@@ -94,9 +96,9 @@ func (record *Record) rate() Sample {
 	return record.sample(float64(len(record.spans))/(last-first), last-first)
 }
 
-// gap is the longest time in which nothing was acknowledged to anybody.
+// gap is the longest time in which nothing was acknowledged to anybody, even if it lasts until the end.
 func (record *Record) gap() Sample {
-	ends := []float64{}
+	ends := []float64{record.since, record.until}
 	for _, each := range record.spans {
 		ends = append(ends, each.ended)
 	}

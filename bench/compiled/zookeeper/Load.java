@@ -20,7 +20,8 @@ public final class Load {
         }
         this.job = job;
         for (int number = 0; number < job.connections; number++) {
-            clients.add(new Client(job.endpoints.get(number % job.endpoints.size())));
+            String first = job.endpoints.get(number % job.endpoints.size());
+            clients.add(new Client(job.workload.equals("fail_over") ? String.join(",", job.endpoints) : first));
         }
         clients.get(0).make("");
     }
@@ -153,8 +154,9 @@ public final class Load {
         List<Client.Act> acts = data("f", (client, path) -> client.writer(path, job.value));
         Engine.repeat(acts, job.warm);
         ready();
+        double since = Record.now();
         Record record = Engine.repeat(acts, job.seconds);
-        return record.sample(record.gap(), record.span(), 0);
+        return record.sample(record.gap(since, since + job.seconds), record.span(), 0);
     }
 
     /** Say that what is measured begins; the processor time so far. */

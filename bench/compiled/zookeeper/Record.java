@@ -43,12 +43,14 @@ final class Record {
         return Arrays.stream(ended, 0, count).max().orElse(0) - first;
     }
 
-    /** The longest time in which nothing was acknowledged to anybody. */
-    double gap() {
-        double[] ends = Arrays.copyOf(ended, count);
+    /** The longest time from one instant to another in which nothing was acknowledged to anybody. */
+    double gap(double since, double until) {
+        double[] ends = Arrays.copyOf(ended, count + 2);
+        ends[count] = since;
+        ends[count + 1] = until;
         Arrays.sort(ends);
         double longest = 0;
-        for (int i = 1; i < count; i++) {
+        for (int i = 1; i < ends.length; i++) {
             longest = Math.max(longest, ends[i] - ends[i - 1]);
         }
         return longest;
