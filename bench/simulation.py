@@ -1,7 +1,8 @@
 """How fast the simulator is: simulated seconds per second of one processor, `python -m bench.simulation`.
 
-The cell that figures are told for has five replicas, ten clients and 20 operations a second, all workloads mixed: once
-in calm weather, once under all faults, and as the seeds draw their mixes. Processor time, not real time: whatever else
+The cell that figures are told for has five replicas, ten clients and 20 operations a second, all workloads mixed that
+keep to that (some bring processes of their own, or floods): once in calm weather, once under all faults, and as the
+seeds draw their mixes. Processor time, not real time: whatever else
 the machine does costs other processes' time; it still takes some of the caches, so a figure is that of the best of
 several batches of seeds. The exit code is 1 if the target was missed.
 """
@@ -19,7 +20,7 @@ from tests.simulation.network import Weather
 from tests.simulation.plan import RATE, Plan, draw
 from tests.simulation.runner import run_plan
 from tests.simulation.tempo import Rhythm
-from tests.simulation.workloads import WORKLOADS
+from tests.simulation.workloads import SELDOM, WORKLOADS
 
 TARGET = 100
 """Simulated seconds per second of one processor, for five replicas, ten clients and 20 operations a second."""
@@ -36,7 +37,7 @@ def reference(seed: int) -> Plan:
         clients=10,
         rate=RATE,
         rhythm=Rhythm.EVEN,
-        workloads=tuple(WORKLOADS),
+        workloads=tuple(name for name in WORKLOADS if name not in SELDOM),
         faults=(),
         weather=Weather(),
     )
