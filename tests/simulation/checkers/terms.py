@@ -1,5 +1,6 @@
-"""A session lives at least for as long as its client counts upon: when the cell ends one, its lease has run out by its
-holder's clock (DESIGN §5 Three leases, KeepAlive: "the client's count always ends first").
+"""A session lives at least for as long as its client counts upon (DESIGN §5 Three leases; KeepAlive: "the client's count
+always ends first"): when the cell ends one, its lease has run out by its holder's clock, and nothing that comes late
+brings it back.
 
 Whether the client does anything in that time does not matter, nor whether its process is still there: the promise was
 made, and whoever holds a lock acts upon it for so long.
@@ -16,13 +17,18 @@ from tests.simulation.violation import Violation
 
 
 class Terms:
-    """Looks at who ends whenever something is applied. `ended` counts them."""
+    """Looks at all leases of those that have ended whenever something is applied."""
 
     def __init__(self) -> None:
         """Nobody is there yet."""
-        self.ended = 0
         self._clients: list[ClientHost] = []
+        self._over: list[ClientHost] = []
         self._applied: Slot = 0
+
+    @property
+    def ended(self) -> int:
+        """How many sessions have ended."""
+        return len(self._over)
 
     def follow(self, client: ClientHost) -> None:
         """Look at this client's lease, too."""
@@ -38,12 +44,13 @@ class Terms:
             session = client.core.identity.session
             if session and machine.session(session) is None:
                 self._clients.remove(client)
-                self.ended += 1
-                if (left := counted_upon(client)) > 0:
-                    raise Violation(
-                        f"session {session} of {client.place} ended at slot {machine.applied}, "
-                        f"and its client counts upon {left / SECOND:.4f} s more"
-                    )
+                self._over.append(client)
+        for client in self._over:
+            if (left := counted_upon(client)) > 0:
+                raise Violation(
+                    f"session {client.core.identity.session} of {client.place} has ended by slot {machine.applied}, "
+                    f"and its client counts upon {left / SECOND:.4f} s more"
+                )
 
 
 def counted_upon(client: ClientHost) -> Duration:

@@ -141,6 +141,21 @@ def test_a_session_lives_as_long_as_its_client_counts_upon() -> None:
         early.look()
 
 
+def test_nothing_brings_an_ended_session_back() -> None:
+    """An answer that is late counts from when it was asked for, so its lease is over, too."""
+    one = Holder()
+    one.now = 8 * SECOND
+    one.cell.do(ExpireSession(one.session))
+    one.look()
+    one.tenure.renew(SECOND, 7 * SECOND, 0)
+    one.cell.session()
+    one.look()
+    one.tenure.renew(7 * SECOND, 7 * SECOND, 0)
+    one.cell.session()
+    with pytest.raises(Violation, match="has ended by slot"):
+        one.look()
+
+
 def test_a_replica_that_lags_has_ended_nobody() -> None:
     """It may not know of a session yet."""
     one, behind = Holder(), Cell()
