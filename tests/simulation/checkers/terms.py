@@ -1,6 +1,5 @@
-"""A session lives at least for as long as its client counts upon (DESIGN §5 Three leases; KeepAlive: "the client's count
-always ends first"): when the cell ends one, its lease has run out by its holder's clock, and nothing that comes late
-brings it back.
+"""A session lives at least for as long as its client counts upon: when the cell ends one, its lease has run out by its
+holder's clock, and nothing that comes late brings it back (DESIGN §5 Three leases; KeepAlive).
 
 Whether the client does anything in that time does not matter, nor whether its process is still there: the promise was
 made, and whoever holds a lock acts upon it for so long.
