@@ -1,10 +1,11 @@
-"""The results as SVG: a chart for each work, bars from one client to the next, whiskers from least to greatest."""
+"""The results as SVG: a chart for each work, a bar for each client, whiskers from the least to the greatest figure."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import matplotlib as mpl
+import msgspec
 from matplotlib.figure import Figure
 
 from bench.compare.catalogue import Unit
@@ -24,26 +25,46 @@ SALT = "bench"
 """Instead of a random one for the names in a file: the same results give the same file."""
 
 
+class Marks(msgspec.Struct, frozen=True):
+    """What is drawn of one contender: at which groups, where its medians are, and how far the range goes."""
+
+    groups: list[int]
+    medians: list[float]
+    below: list[float]
+    above: list[float]
+
+
+def marks(results: Results, topic: Topic, contender: str) -> Marks:
+    """Those of its points that have figures."""
+    found = [(group, results.find(topic.key, point, contender)) for group, point in enumerate(topic.points)]
+    there = [(group, series) for group, series in found if series is not None]
+    return Marks(
+        [group for group, _ in there],
+        [series.median for _, series in there],
+        [series.median - series.least for _, series in there],
+        [series.greatest - series.median for _, series in there],
+    )
+
+
 def draw(results: Results, topic: Topic) -> Figure:
-    """One chart: groups are the points of the work. Rates are drawn to the power of ten."""
+    """One chart, to the power of ten: groups are the points of the work. Who stands alone is drawn as a curve."""
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = figure.subplots()
-    entrants = [each for each in results.entrants if any(results.find(topic.key, p, each.key) for p in topic.points)]
+    drawn = [(each, marks(results, topic, each.key)) for each in results.entrants]
+    drawn = [(entrant, found) for entrant, found in drawn if found.groups]
     used = dict.fromkeys(Kind, 0)
-    width = 0.8 / max(1, len(entrants))
-    for number, entrant in enumerate(entrants):
-        colour = OURS if entrant.kind is Kind.OURS else SHADES[entrant.kind][used[entrant.kind] % 3]
+    width = 0.8 / max(1, len(drawn))
+    for number, (entrant, found) in enumerate(drawn):
+        shades = (OURS,) if entrant.kind is Kind.OURS else SHADES[entrant.kind]
+        colour = shades[used[entrant.kind] % len(shades)]
         used[entrant.kind] += 1
-        places, medians, below, above = [], [], [], []
-        for group, point in enumerate(topic.points):
-            series = results.find(topic.key, point, entrant.key)
-            if series is not None:
-                places.append(group - 0.4 + width * (number + 0.5))
-                medians.append(series.median)
-                below.append(series.median - series.least)
-                above.append(series.greatest - series.median)
-        axes.bar(places, medians, width, label=entrant.title, color=colour)
-        axes.errorbar(places, medians, (below, above), fmt="none", ecolor="black", elinewidth=0.8, capsize=1.5)
+        places = [group - 0.4 + width * (number + 0.5) for group in found.groups]
+        if len(drawn) == 1 and len(topic.points) > 1:
+            axes.plot(places, found.medians, marker="o", label=entrant.title, color=colour)
+        else:
+            axes.bar(places, found.medians, width, label=entrant.title, color=colour)
+        ranges = (found.below, found.above)
+        axes.errorbar(places, found.medians, ranges, fmt="none", ecolor="black", elinewidth=0.8, capsize=1.5)
     axes.set_title(topic.title)
     axes.set_xticks(range(len(topic.points)), topic.points)
     axes.set_xlabel(topic.axis)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.compare.catalogue import Unit
-from bench.compare.contenders import Kind
+from bench.compare.contenders import OURS, Kind
 from bench.compare.results import Results, Series, Topic
 from bench.compare.targets import goal, target
 
@@ -25,7 +25,8 @@ counts, an absolute figure does not.
 Clients: of ours `chubby.aio`; of etcd gRPC stubs in asyncio; of ZooKeeper kazoo, by threads and by its asynchronous
 calls. *Compiled* clients (Go on etcd's own client, Java on ZooKeeper's own) show what the peers themselves can do; *at
 the leader*: no hop through another member. Each ratio is ours over that of the **better** of the peers' clients of its
-kind. CPU is processor time of all members and the client together for one operation.
+kind. CPU is processor time of all members and the client together for one operation. What a mount costs is measured by
+`python -m bench.mount`.
 """
 
 
@@ -87,6 +88,17 @@ def goal_row(results: Results, topic: Topic) -> list[str]:
     return ["wanted of ours", *found] if any(found) else []
 
 
+def growth_row(results: Results, topic: Topic) -> list[str]:
+    """How many times its first figure each one is, where ours stands alone; empty where it does not."""
+    if len(topic.points) == 1 or any(each.contender != OURS.key for each in results.series if each.work == topic.key):
+        return []
+    found = [results.best(topic, point, Kind.OURS) for point in topic.points]
+    first = found[0]
+    if first is None or not first.median:
+        return []
+    return ["times the first", *(f"{each.median / first.median:.2f} ×" if each else "–" for each in found)]
+
+
 def rows(results: Results, topic: Topic) -> Iterator[list[str]]:
     """A row for each contender that took part: point by point its figure and its processor time."""
     for entrant in results.entrants:
@@ -123,7 +135,7 @@ def section(results: Results, topic: Topic, chart: str | None) -> str:
     unit = "operations a second, more is better" if topic.unit.more_is_better else "less is better"
     table = markdown_table(["", *axis], [*rows(results, topic), *processor_rows(results, topic)])
     parts = [f"## {topic.title}", f"{unit.capitalize()}.", table]
-    if compared := [*ratio_rows(results, topic), *filter(None, [goal_row(results, topic)])]:
+    if compared := [*ratio_rows(results, topic), *filter(None, [growth_row(results, topic), goal_row(results, topic)])]:
         parts.append(markdown_table(["", *axis], compared))
     if chart is not None:
         parts.append(f"![{topic.title}]({chart})")

@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from bench.compare.catalogue import Unit
-from bench.compare.charts import save_all
-from bench.compare.report import duration, figure, markdown_table, page, rate, section, show, write_page
-from bench.compare.results import Results, Series, Topic
-from tests.bench.toys import results
+from bench.compare.charts import Marks, draw, marks, save_all
+from bench.compare.contenders import Kind
+from bench.compare.report import duration, figure, growth_row, markdown_table, page, rate, section, show, write_page
+from bench.compare.results import Entrant, Results, Series, Topic
+from tests.bench.toys import measured, results
 
 MADE = results(ours=(300.0, 100.0, 200.0), python_a=(50.0, 40.0, 60.0), compiled_b=(400.0, 390.0, 410.0))
 
@@ -135,3 +136,15 @@ def test_a_goal_of_ours_is_told_where_there_is_one() -> None:
     made = Results("", "", {}, (topic,), MADE.entrants, (Series("cached_reads", "", "ours", series.measured),))
     assert "| wanted of ours | ≥ 1,000,000: **missed** |" in section(made, topic, None)
     assert "wanted" not in section(MADE, MADE.topics[0], None)
+
+
+def test_growth_is_told_where_ours_stands_alone() -> None:
+    """As multiples of the first figure; and drawn as a curve."""
+    topic = Topic("by_nodes", "By nodes", Unit.SECONDS, "nodes", ("1", "10", "100"))
+    series = tuple(Series("by_nodes", point, "chubby", measured(value)) for point, value in (("1", 2.0), ("100", 5.0)))
+    made = Results("", "", {}, (topic,), (Entrant("chubby", "chubby.aio", "Chubby", Kind.OURS, "1"),), series)
+    assert growth_row(made, topic) == ["times the first", "1.00 ×", "–", "2.50 ×"]
+    assert growth_row(MADE, MADE.topics[0]) == []
+    assert marks(made, topic, "chubby") == Marks([0, 2], [2.0, 5.0], [0.0, 0.0], [0.0, 0.0])
+    assert draw(made, topic).axes[0].lines
+    assert not draw(made, topic).axes[0].patches
