@@ -59,6 +59,11 @@ class DiskWork:
         self._over = False
         self._do(host.fsync, partial(self._recheck, vault.recheck(self._warn)))
 
+    @property
+    def appending(self) -> bool:
+        """Whether something was handed to the disk that is not durable yet."""
+        return self._appending is not None
+
     def end(self) -> None:
         """The process is gone: nothing of what waits is done."""
         self._over = True

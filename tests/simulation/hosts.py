@@ -99,6 +99,11 @@ class ReplicaHost:
         """Whether the process is there (it may be paused)."""
         return self.replica is not None
 
+    @property
+    def syncing(self) -> bool:
+        """Whether something is on its way to the log, and not there yet."""
+        return self._work is not None and self._work.appending
+
     def start(self) -> None:
         """Start the process from whatever is on disk, as `chubbyd` does. The disk may not let it."""
         assert self.replica is None, "it runs already"
@@ -379,8 +384,7 @@ class ReplicaHost:
         """Send messages to other replicas."""
         self.overhear(self, letters)
         for to, data in packed(letters):
-            peer = self.peers.get(to)
-            if peer is not None:
+            if (peer := self.peers.get(to)) is not None:
                 self.network.datagram(self.place, peer.place, partial(peer._on_datagram, self.number, data))
 
     def _halt(self, halt: Halt) -> None:

@@ -9,6 +9,7 @@ import pytest
 from chubby.types.time import MILLISECOND, SECOND
 from tests.simulation.fault_cells import Cell
 from tests.simulation.faults import Fault, disks, processes
+from tests.simulation.hosts import ReplicaHost
 from tests.storage.interference import CrashAt, Refuse
 
 
@@ -204,4 +205,30 @@ def test_a_majority_pauses_at_once() -> None:
     cell = Cell(replicas=5)
     processes.pause_majority(cell.field)
     assert sum(host.paused_until > cell.world.now for host in cell.hosts) >= 3
+    cell.settle()
+
+
+@pytest.mark.parametrize("election", [False, True])
+def test_a_blackout_takes_what_is_on_its_way_to_most_disks(election: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a vote or of a promise; then all come back with disks as fast as before."""
+    cell = Cell(replicas=5)
+    master = cell.field.reigning()
+    monkeypatch.setattr(cell.field.chance, "random", lambda: 0.25 if election else 0.75)
+    monkeypatch.setattr(cell.field, "later", lambda low, high: round((low + high) / 2) * MILLISECOND)
+    lost: list[bool] = []
+    crash = ReplicaHost.crash
+
+    def die(host: ReplicaHost) -> None:
+        lost.append(host.syncing)
+        crash(host)
+
+    monkeypatch.setattr(ReplicaHost, "crash", die)
+    processes.blackout(cell.field)
+    assert all(host.fsync > 100 * MILLISECOND for host in cell.hosts)
+    assert master is not None and master.running != election
+    lost.clear()
+    cell.run(6 * SECOND)
+    assert cell.field.hits["blackout"] == 1
+    assert len(lost) >= 4 and sum(lost) >= 3, "a majority was syncing when it died"
+    assert all(host.fsync == host.usual_fsync for host in cell.hosts)
     cell.settle()

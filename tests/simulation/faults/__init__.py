@@ -48,6 +48,7 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
             processes.pause_majority,
             processes.crash_writing,
             processes.crash_starting,
+            processes.blackout,
             disks.lose_writes,
             snapshots.take_snapshots,
             snapshots.leave_behind,

@@ -28,6 +28,38 @@ def crash_all(field: Field) -> None:
         field.down(host)
 
 
+def blackout(field: Field) -> None:
+    """All disks are slow, and power fails everywhere while a majority has something on its way to them: whatever was
+    said of it has been heard, and is on no disk. Half the time an election is under way, and it is promises.
+    """
+    slow = field.later(30, 300)
+    for host in field.hosts:
+        host.fsync = max(slow, host.fsync)
+    field.world.trace(f"all disks are slow: {slow // MILLISECOND} ms")
+    if field.chance.random() < 0.5 and (master := field.reigning()) is not None:
+        field.down(master)
+
+    def syncing() -> bool:
+        return sum(host.syncing for host in field.hosts) > len(field.hosts) // 2
+
+    def fail() -> None:
+        field.hits["blackout"] += 1
+        for host in field.hosts:
+            if host.running:
+                host.crash()
+                field.world.after(field.later(1, 300), partial(field.up, host))
+        mend()
+
+    def mend() -> None:
+        for host in field.hosts:
+            host.fsync = host.usual_fsync
+
+    def wait() -> None:
+        field.when(syncing, fail, 4 * SECOND, mend)
+
+    field.soon(field.later(0, 2000), wait)
+
+
 def pause(field: Field) -> None:
     """SIGSTOP, often for longer than the leases."""
     field.any().pause(field.a_while())
