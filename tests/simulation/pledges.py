@@ -10,6 +10,7 @@ tells a candidate all it has accepted, and when a snapshot took the place of its
 | Promise                     | its ballot, as promised; and it names all that was accepted, as far as it is news   |
 | Accepted                    | what was accepted, under that ballot or a later one; or a snapshot of it            |
 | Accepted, HeartbeatReply    | the longest master lease that was granted                                           |
+| the same, of a learner      | all that is chosen up to the slot that it names: by that it is promoted             |
 | Prepare, Accept, Heartbeat  | the ballot, which is its own, as promised: no two lives use the same                |
 """
 
@@ -43,6 +44,8 @@ class _Word:
         self.promised: Ballot = NO_BALLOT
         self.lease: Duration = 0
         self.votes: dict[Slot, Ballot] = {}
+        self.learned: Slot = 0
+        """Up to there it said, while it had no vote, that it knew what is chosen: by this it is promoted."""
 
     def vote(self, message: Accepted) -> None:
         for slot in message.slots:
@@ -77,8 +80,10 @@ class PledgeChecker:
                 case Accepted() as message:
                     word = self._said(host, message.incarnation, message.ballot, message.lease)
                     word.vote(message)
+                    self._knows(host, word, message.chosen)
                 case HeartbeatReply() as message:
-                    self._said(host, message.incarnation, NO_BALLOT, message.lease)
+                    word = self._said(host, message.incarnation, NO_BALLOT, message.lease)
+                    self._knows(host, word, message.chosen)
                 case Accept() | Heartbeat() as message:
                     self._said(host, host.incarnation, message.ballot, 0)
                 case Prepare() as message:
@@ -97,6 +102,9 @@ class PledgeChecker:
             raise Violation(f"{host.place} has granted a master lease of {granted} ms; its disk knows of {known} ms")
         entries = {entry.slot: entry for entry in recovered.entries}
         self._remembers(host, word, recovered.snapshot, entries.get, "its disk")
+        for slot in range(recovered.snapshot + 1, word.learned + 1):
+            if slot not in entries:
+                raise Violation(f"{host.place} has learned all up to slot {word.learned}; its disk lacks slot {slot}")
 
     def observe(self, host: ReplicaHost) -> None:
         """Something happened at this replica: did a snapshot take the place of its log?"""
@@ -117,6 +125,12 @@ class PledgeChecker:
         word.promised = max(ballot, word.promised)
         word.lease = max(lease, word.lease)
         return word
+
+    def _knows(self, host: ReplicaHost, word: _Word, chosen: Slot) -> None:
+        """Who votes need not have what it says is chosen on its disk: a majority has."""
+        known = host.replica.configuration if host.replica is not None else None
+        if known is None or not known.is_voter(host.number, host.incarnation):
+            word.learned = max(chosen, word.learned)
 
     def _tells(self, host: ReplicaHost, message: Promise, word: _Word) -> None:
         """A promise tells the candidate all that was accepted beyond what it knows."""

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from chubby.paxos.configuration import Configuration, Member
 from chubby.paxos.messages import (
     NOOP,
     Accept,
@@ -155,6 +156,21 @@ def test_a_promise_that_leaves_out_a_vote_is_seen() -> None:
     told.says(Promise(HIGH, LIFE, 0, (entry(4, LOW),)))
     with pytest.raises(Violation, match=r"r2 has accepted slot 4 .*; its promise to r1 has None"):
         told.says(Promise(HIGH, LIFE, 0, (entry(5, LOW),)))
+
+
+@pytest.mark.parametrize("said", [HeartbeatReply(LOW, LIFE, 6, 0, 0), Accepted(LOW, LIFE, (), 6, 0, 0)])
+def test_what_a_learner_said_it_knew_is_there(said: Message) -> None:
+    """DESIGN §3 Incarnations: it is promoted by that; of a voter nobody counts upon it."""
+    told = Told(said)
+    told.starts(Recovered(LOW, snapshot=4, entries=(entry(5, LOW), entry(6, LOW))))
+    told.starts(Recovered(LOW, snapshot=6))
+    with pytest.raises(Violation, match="r2 has learned all up to slot 6; its disk lacks slot 5"):
+        told.starts(Recovered(LOW, snapshot=4, entries=(entry(6, LOW),)))
+    voter = Told()
+    configuration = Configuration((Member(2, LIFE),))
+    voter.host.replica = cast(Replica, SimpleNamespace(configuration=configuration))
+    voter.says(said)
+    voter.starts(Recovered(LOW))
 
 
 def test_votes_above_a_snapshot_stay() -> None:
