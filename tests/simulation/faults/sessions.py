@@ -87,17 +87,23 @@ def bereave(field: Field) -> None:
 
 
 def die_waiting(field: Field) -> None:
-    """A client dies that waits for a lock, one with ephemeral files if there is one. When its session is over, the
-    others hear late what goes with it, but for those who hold locks, which they give back as ever.
+    """A client dies that waits for a lock and has files that go with it, as soon as there is one. When its session is
+    over, the others hear late what goes, but for those who hold locks, which they give back as ever.
     """
+    _when(field, lambda: bool(_candidates(field)), partial(_die_waiting, field), PATIENCE)
+
+
+def _candidates(field: Field) -> list[SessionId]:
+    """The sessions that wait for a lock, and have files of their own."""
     machine = _machine(field)
-    waiting = (
-        [] if machine is None else [owner.session for lock in machine.locks("", 0)[0] for owner, _ in lock.waiters]
-    )
-    if machine is None or not waiting:
-        return
-    with_files = [session for session in waiting if machine.ephemerals_of(session)]
-    for client in _clients_of(field, {field.chance.choice(with_files or waiting)}):
+    if machine is None:
+        return []
+    waiting = [owner.session for lock in machine.locks("", 0)[0] for owner, _ in lock.waiters]
+    return [session for session in waiting if machine.ephemerals_of(session)]
+
+
+def _die_waiting(field: Field) -> None:
+    for client in _clients_of(field, {field.chance.choice(_candidates(field))}):
         left = client.core._tenure.until - client.clock.now()
         field.world.trace(f"{client.place} dies in a queue")
         client.crash()
@@ -105,11 +111,11 @@ def die_waiting(field: Field) -> None:
 
 
 def _hear_late(field: Field) -> None:
-    delay, machine = field.later(300, 1500), _machine(field)
+    delay, machine = field.later(500, 3000), _machine(field)
     locks = machine.locks("", 0)[0] if machine is not None else ()
     holding = _clients_of(field, {owner.session for lock in locks for owner in lock.holders})
     ways = [way for client in field.alive() if client not in holding for way in _from_cell(field, client)]
-    _slow(field, ways, delay, field.later(500, 3000))
+    _slow(field, ways, delay, field.later(1000, 4000))
 
 
 def half_open(field: Field) -> None:
