@@ -11,12 +11,11 @@ bytes and before the state").
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import logging
 import random
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -182,19 +181,17 @@ class Node:
             self._ended.set_exception(error)
             self._ended.exception()  # looked at: whoever stops before `run` was called has a better reason to tell
 
-    @contextlib.contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """What the core raises is a bug, and its state is not to be trusted any more: stop rather than guess."""
-        try:
-            yield
-        except Exception as error:
-            self._fail(error)
-
     def _feed(self, action: Callable[[], None]) -> None:
-        """Hand an input to the core, unless the node is closing; the pump follows."""
+        """Hand an input to the core, unless the node is closing; the pump follows.
+
+        Here and below, what the core raises is a bug, and its state is not to be trusted any more: stop rather than
+        guess.
+        """
         if not self._closing:
-            with self._guarded():
+            try:
                 action()
+            except Exception as error:
+                self._fail(error)
             self._stir()
 
     # --- inputs --------------------------------------------------------------------------------------------------
@@ -225,8 +222,10 @@ class Node:
 
     def _on_message(self, sender: ReplicaId, message: LinkMessage) -> None:
         if not self._closing:
-            with self._guarded():
+            try:
                 self.replica.receive(sender, message, clock.now())
+            except Exception as error:
+                self._fail(error)
             self._stir()
 
     def _on_persisted(self, number: int, gated: tuple[Letter, ...], untended: bool) -> None:
@@ -263,10 +262,12 @@ class Node:
         self._pumping = False
         if self._closing:
             return
-        with self._guarded():
+        try:
             while not self._closing and (step := self.replica.step(clock.now())) is not None:
                 self._carry_out(step)
             self._set_timer()
+        except Exception as error:
+            self._fail(error)
 
     def _set_timer(self) -> None:
         due = self.replica.wake_at
