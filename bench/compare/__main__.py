@@ -25,8 +25,8 @@ from bench.compiled.build import GO_PACKAGES, JAVA_PACKAGES
 from bench.peers import etcd, packages, zookeeper
 from bench.peers.system import Unavailable
 
-ALONE = 2.0
-ALONE_STRUCK = 5.0
+ALONE = 1.5
+ALONE_STRUCK = 4.0
 """Seconds of a run where ours is measured alone, the latter of one with a fault: all of it takes two minutes."""
 ALONE_ROUNDS = 2
 COULD_NOT = 69
