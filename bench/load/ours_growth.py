@@ -49,8 +49,8 @@ async def deep(job: Job) -> Sample:
 
 
 async def crowd(job: Job) -> Sample:
-    """So many sessions that do nothing: `ready` when all are there, and a line `{"back": instant}` each time that all
-    have come to a new master; instants are CLOCK_MONOTONIC. Ends after `seconds`.
+    """So many sessions that do nothing: `ready` when all are there, and a line `{"back": instant, "lost": number}`
+    each time that all which were not lost have come to a new master, by CLOCK_MONOTONIC. Ends after `seconds`.
     """
     async with AsyncExitStack() as stack:
         at_once = asyncio.Semaphore(OPENING)
@@ -69,9 +69,9 @@ async def crowd(job: Job) -> Sample:
         epoch = max(session.statistics().epoch for session in sessions)
         while perf_counter() < end:
             await asyncio.sleep(POLL)
-            epochs = [session.statistics().epoch for session in sessions]
-            if min(epochs) > epoch:
-                epoch = max(epochs)
-                print(json.dumps({"back": monotonic()}), flush=True)
+            living = [session.statistics().epoch for session in sessions if not session.state.final]
+            if min(living, default=epoch + 1) > epoch:
+                epoch = max(living, default=epoch + 1)
+                print(json.dumps({"back": monotonic(), "lost": len(sessions) - len(living)}), flush=True)
         lost = sum(session.state.final for session in sessions)
         return Sample(job.connections / opened, job.connections, opened, errors=lost)
