@@ -37,8 +37,10 @@ class WatchRecord:
     """One watch: `name` is what its owner knows it by, `number` what the master knows it by now.
 
     `begun`: the master has answered, also the last time that it was begun anew; nothing at or below `floor` concerns
-    it. `replay_until` None: in step with the session's cursor. Else its replay is over once the cursor has passed that;
-    until then `position` is the highest revision told to it, and `told` what was told at that very revision.
+    it. Before, nothing concerns it at all: where the answer was lost with its stream, what the master tells meanwhile
+    comes again behind the answer to the repeated call, in order and with what was lost. `replay_until` None: in step
+    with the session's cursor. Else its replay is over once the cursor has passed that; until then `position` is the
+    highest revision told to it, and `told` what was told at that very revision.
     """
 
     __slots__ = ("begun", "closing", "floor", "name", "number", "path", "position", "recursive", "replay_until", "told")
@@ -81,7 +83,7 @@ class Subscriptions:
     # ----------------------------------------------------------------------------------------------------- watches
 
     def opening(self, call: Watch) -> None:
-        """The call is about to be sent; events may come at once."""
+        """The call is about to be sent. Its events come behind its answer."""
         if call.watch not in self._watches:
             self._watches[call.watch] = self._names[call.watch] = WatchRecord(call)
 
@@ -132,7 +134,7 @@ class Subscriptions:
         if not event.watch:
             return event if not _from_history(event) or self._first(event) else None
         record = self._watches.get(event.watch)
-        if record is None or record.closing:
+        if record is None or record.closing or not record.begun:
             return None
         if record.name != event.watch:
             event = msgspec.structs.replace(event, watch=record.name)

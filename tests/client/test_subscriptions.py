@@ -94,15 +94,20 @@ def test_an_unknown_or_ended_watch_is_told_nothing() -> None:
     assert len(subscriptions) == 0
 
 
-def test_events_that_overtake_the_answer_are_not_lost() -> None:
-    """The watch is known from the moment its call begins."""
+def test_before_its_answer_a_watch_is_told_nothing() -> None:
+    """On one stream the answer comes first. If it was lost with its stream, the master tells on; the repeated call has
+    all of that told again, in order, with what was lost (kept plan `watch_told_before_it_began`).
+    """
     subscriptions = at(10)
-    call = Watch(subscriptions.fresh_number(), "/a")
+    call = Watch(subscriptions.fresh_number(), "/a", since=5)
     subscriptions.opening(call)
-    assert subscriptions.take((change(11, call.watch),)) == [change(11, call.watch)]
+    assert subscriptions.take((change(12, call.watch), Event(EventKind.RESYNC, watch=call.watch))) == []
+    subscriptions.advance(12)
     assert subscriptions.claims() == ()
-    subscriptions.begun(call, 10)
-    assert subscriptions.claims() == (WatchClaim(call.watch, "/a", False),)
+    subscriptions.begun(call, 5)
+    replay = (change(6, call.watch), change(11, call.watch), change(12, call.watch))
+    assert subscriptions.take(replay) == list(replay)
+    assert subscriptions.take(replay) == []
 
 
 class TestPastWatches:

@@ -103,7 +103,10 @@ def _candidates(field: Field) -> list[SessionId]:
 
 
 def _die_waiting(field: Field) -> None:
-    for client in _clients_of(field, {field.chance.choice(_candidates(field))}):
+    waiting = _candidates(field)
+    if not waiting:
+        return  # whoever it was has got the lock, or gave up, in this very instant
+    for client in _clients_of(field, {field.chance.choice(waiting)}):
         left = client.core._tenure.until - client.clock.now()
         field.world.trace(f"{client.place} dies in a queue")
         client.crash()
