@@ -95,6 +95,7 @@ class TestOpensAndWatches:
         script.forget().resume()
         assert script.sent(Resume)[-1].watches == ()
         assert script.calls() == [Unwatch(1), Watch(2, "/a", False, 149)]
+        script.answer(last_number(script), Watching(149))
         script.receive(Push(1, events=(Event(EventKind.DELETED, "/a", 160, 1, watch=2),)))
         assert script.told == [Event(EventKind.DELETED, "/a", 160, 1, watch=1)], "its owner knows it as 1"
 
